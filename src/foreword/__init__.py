@@ -1,0 +1,45 @@
+"""Foreword: text autocomplete that runs wholly on the device, on small LiteRT models.
+
+Names are loaded when first used: `import foreword` is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foreword.convert import convert
+    from foreword.engine.engine import Engine, Step
+    from foreword.engine.load import load
+    from foreword.engine.sampling import SamplingParams
+    from foreword.errors import ForewordError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Engine",
+    "ForewordError",
+    "SamplingParams",
+    "Step",
+    "__version__",
+    "convert",
+    "load",
+]
+
+_HOMES = {
+    "Engine": "foreword.engine.engine",
+    "ForewordError": "foreword.errors",
+    "SamplingParams": "foreword.engine.sampling",
+    "Step": "foreword.engine.engine",
+    "convert": "foreword.convert",
+    "load": "foreword.engine.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'foreword' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value  # so that the submodule of the same name never stands in for it
+    return value

@@ -1,0 +1,54 @@
+"""Every error Foreword raises on purpose.
+
+    ForewordError                 exit status 1
+    ├── UsageError                a request that can never work (exit status 2)
+    ├── SourceError               a model source is missing, damaged or unreadable
+    │   ├── UnsupportedModelError sound, but of a kind Foreword has no code for
+    │   └── DownloadError         could not be fetched, or is not what was expected
+    ├── OutputError               a file could not be written
+    ├── BundleError               a bundle is missing, damaged or of another version
+    └── EngineError               the model could not run
+        └── PromptError           the prompt cannot be given to this model
+
+A message says what was expected, what was found and what to do next, in one line.
+"""
+
+
+class ForewordError(Exception):
+    """The root of the tree; catch it to catch everything Foreword raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(ForewordError):
+    """A request that can never work, whatever the files say."""
+
+    exit_status = 2
+
+
+class SourceError(ForewordError):
+    """A model source is missing, damaged or unreadable."""
+
+
+class UnsupportedModelError(SourceError):
+    """A sound model source of a kind Foreword has no code for."""
+
+
+class DownloadError(SourceError):
+    """A model could not be fetched, or what came is not what was expected."""
+
+
+class OutputError(ForewordError):
+    """A file could not be written; nothing half-written is left."""
+
+
+class BundleError(ForewordError):
+    """A bundle is missing, damaged, hostile or of another format version."""
+
+
+class EngineError(ForewordError):
+    """The runtime could not load or run the model."""
+
+
+class PromptError(EngineError):
+    """The prompt cannot be given to this model."""

@@ -1,0 +1,220 @@
+"""Imports point one way: the table of docs/architecture.md, held by reading every module."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "foreword"
+
+FRONT = "__init__"
+"""The part name of foreword/__init__.py, the names people type."""
+
+# A part is a subpackage or a top-level module. Every one may import itself and `errors`.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "bundle": set(),
+    "graph": set(),
+    "families": {"graph"},
+    "sources": {"families", "graph"},
+    "quantize": {"graph", "bundle"},
+    "engine": {"bundle"},
+    "completion": {"engine", "bundle"},
+    "evaluation": {"completion", "engine", "bundle", "quantize"},
+    "text_graph": {"sources", "bundle"},
+    "convert": {"sources", "families", "graph", "quantize", "bundle", "evaluation"},
+    "tune": {"sources", "families", "graph", "quantize", "bundle", "evaluation"},
+    "server": {"completion", "engine", "bundle"},
+    FRONT: {"convert", "engine", "completion"},
+    "__main__": {"cli"},
+}
+# `cli` may import every part, but only the command that starts the server imports `server`.
+MAY_IMPORT["cli"] = {*MAY_IMPORT, "server"} - {"__main__"}
+SERVES = "cli/serve.py"
+
+# The only places (files, or directories with a slash) that may import a package from outside.
+FENCED: dict[str, set[str]] = {
+    "ctypes": {"engine/runtime.py"},
+    "ai_edge_litert": {"engine/runtime.py", "graph/builder.py", "graph/ops.py"},
+    "tensorflow": {"text_graph.py", "sources/keras.py"},
+    "tensorflow_text": {"text_graph.py", "sources/keras.py"},
+    "keras": {"text_graph.py", "sources/keras.py"},
+    "keras_hub": {"text_graph.py", "sources/keras.py"},
+    "typer": {"cli/"},
+    "rich": {"cli/"},
+}
+
+HEAVY = {
+    "ai_edge_litert",
+    "flatbuffers",
+    "gguf",
+    "keras",
+    "numpy",
+    "tensorflow",
+    "tokenizers",
+}
+
+
+def part_of(file: str) -> str:
+    """The part that a file, given relative to the package, belongs to."""
+    return file.split("/")[0].removesuffix(".py")
+
+
+def absolute(name: str, level: int, file: str) -> str:
+    """The full dotted name of what `level` leading dots and `name` mean inside `file`."""
+    if level == 0:
+        return name
+    package = ["foreword", *file.split("/")[:-1]]
+    base = package[: len(package) - level + 1]
+    return ".".join([*base, name] if name else base)
+
+
+def literal_start(node: ast.expr) -> str | None:
+    """What a string expression certainly starts with; None when that cannot be read."""
+    if isinstance(node, ast.JoinedStr) and node.values:
+        node = node.values[0]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return None
+
+
+def imported_names(tree: ast.AST, file: str) -> Iterator[tuple[int, str | None]]:
+    """Line and full dotted name of everything imported, wherever it stands in the module.
+
+    `from a import b` gives `a.b`. The name is None for a computed import that cannot be read.
+    """
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = absolute(module or "", level, file)
+                yield from ((node.lineno, f"{base}.{alias.name}") for alias in names)
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__")
+                | ast.Attribute(attr="import_module" | "__import__"),
+                args=[argument, *_],
+            ):
+                start = literal_start(argument)
+                if start is not None:
+                    name = start.lstrip(".")
+                    start = absolute(name, len(start) - len(name), file)
+                yield node.lineno, start
+
+
+def violations(source: str, file: str) -> list[str]:
+    """One line for every import in `source` that the tables forbid in `file`."""
+    part = part_of(file)
+    if part not in MAY_IMPORT:
+        return [f"{file}: new part {part!r}: give it a row in MAY_IMPORT in tests/test_imports.py"]
+    found = []
+    for line, name in imported_names(ast.parse(source), file):
+        where = f"{file}:{line}"
+        if name is None:
+            # The front looks its lazy names up in a table; its TYPE_CHECKING block names them too.
+            if part != FRONT:
+                found.append(f"{where}: a computed import: start it with a literal package name")
+            continue
+        top, _, rest = name.partition(".")
+        if top == "foreword":
+            target = rest.split(".")[0]
+            if target not in MAY_IMPORT:
+                target = FRONT
+            if target not in {part, "errors", *MAY_IMPORT[part]}:
+                found.append(f"{where}: {part} may not import {name} (part {target})")
+            elif target == "server" and part == "cli" and file != SERVES:
+                found.append(f"{where}: only {SERVES} may import server")
+        elif top in FENCED and not any(
+            file.startswith(place) if place.endswith("/") else file == place
+            for place in FENCED[top]
+        ):
+            found.append(f"{where}: only {', '.join(sorted(FENCED[top]))} may import {top}")
+    return found
+
+
+def test_every_import_in_the_package_follows_the_tables() -> None:
+    files = sorted(PACKAGE.rglob("*.py"))
+    assert files
+    found = [
+        line
+        for file in files
+        for line in violations(
+            file.read_text(encoding="utf-8"), file.relative_to(PACKAGE).as_posix()
+        )
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_parts_import_each_other_in_no_circle() -> None:
+    settled: set[str] = set()
+    while len(settled) < len(MAY_IMPORT):
+        ready = {part for part, may in MAY_IMPORT.items() if may - {part} <= settled} - settled
+        assert ready, f"a circle among {sorted(MAY_IMPORT.keys() - settled)}"
+        settled |= ready
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("engine/engine.py", "from foreword.convert import convert"),
+        ("engine/engine.py", "def late():\n    import foreword.graph.builder"),
+        ("engine/engine.py", "if TYPE_CHECKING:\n    from foreword.completion import window"),
+        ("bundle/store.py", "from ..engine import runtime"),
+        ("bundle/store.py", "from .. import engine"),
+        ("families/llama.py", "from foreword import sources"),
+        ("bundle/store.py", "import foreword"),
+        ("graph/ops.py", "from foreword import Engine"),
+        ("convert.py", "from . import cli"),
+        ("convert.py", "from .server import app"),
+        ("__init__.py", "from foreword.sources import gguf"),
+        ("server/app.py", "import importlib\nimportlib.import_module('foreword.convert')"),
+        ("server/app.py", "import_module('..tune', __package__)"),
+        ("sources/gguf.py", "import_module(f'foreword.engine.{name}')"),
+        ("sources/gguf.py", "import_module(name)"),
+        ("cli/main.py", "def serve():\n    from foreword.server import app"),
+        ("engine/prefix.py", "def address():\n    import ctypes"),
+        ("engine/engine.py", "from ai_edge_litert.compiled_model import CompiledModel"),
+        ("graph/decoder.py", "import tensorflow as tf"),
+        ("engine/engine.py", "from rich.console import Console"),
+    ],
+)
+def test_a_forbidden_import_is_found_wherever_it_stands(file: str, source: str) -> None:
+    assert len(violations(source, file)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("engine/engine.py", "from foreword.bundle.store import open_bundle"),
+        ("engine/engine.py", "from . import sampling"),
+        ("engine/runtime.py", "import ctypes\nfrom ai_edge_litert import compiled_model"),
+        ("bundle/store.py", "from foreword.errors import BundleError\nfrom foreword import errors"),
+        ("sources/gguf.py", "import_module(f'foreword.families.{name}')"),
+        ("sources/gguf.py", "import gguf, json"),
+        ("cli/complete.py", "import foreword\nfrom foreword.engine import engine"),
+        ("cli/serve.py", "def run():\n    from foreword.server import app"),
+        ("cli/main.py", "import typer\nfrom rich.console import Console"),
+        ("__init__.py", "import_module(TABLE[name])\nfrom .engine.engine import Engine"),
+    ],
+)
+def test_an_allowed_import_passes(file: str, source: str) -> None:
+    assert violations(source, file) == []
+
+
+def test_an_unknown_part_is_told_where_to_sign_up() -> None:
+    [line] = violations("", "telemetry/sender.py")
+    assert "'telemetry'" in line
+    assert "tests/test_imports.py" in line
+
+
+@pytest.mark.parametrize("module", ["foreword", "foreword.errors", "foreword.cli.main"])
+def test_a_light_module_imports_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    assert HEAVY & set(loaded.stdout.split()) == set()

@@ -1,0 +1,129 @@
+"""The scripts' own logic, with stand-ins for Python, so that nothing is installed."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = [ROOT / "scripts" / name for name in ("demo", "test", "lint", "bench")]
+SCRIPTS.append(ROOT / ".ci" / "run")
+
+# Answers the questions that scripts/setup.sh asks a Python; as a venv's it notes its arguments.
+PYTHON = """#!/bin/sh
+case "$*" in
+  *version_info*) echo {version} ;;
+  *"import ensurepip"*) exit {ensurepip_status} ;;
+  --version) echo "Python {version}" ;;
+  "-c import pip") exit 0 ;;
+  "-m venv"*) for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python" ;;
+  "-m pip"*) echo "$*" >>"$NOTES"; exit {pip_status} ;;
+esac
+"""
+
+
+class Machine:
+    """A repository with its scripts, and a PATH that holds only what a test puts there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "a clone"
+        self.bin = directory / "bin"
+        self.notes = directory / "notes"
+        self.bin.mkdir()
+        (self.root / "scripts").mkdir(parents=True)
+        shutil.copy(ROOT / "scripts" / "setup.sh", self.root / "scripts")
+        (self.root / "pyproject.toml").write_text("[project]\n")
+        for tool in ("bash", "cksum", "cp", "dirname", "mkdir", "rm", "sh"):
+            found = shutil.which(tool)
+            assert found is not None
+            (self.bin / tool).symlink_to(found)
+
+    def add_python(
+        self, name: str, version: str, ensurepip_status: int = 0, pip_status: int = 0
+    ) -> None:
+        text = PYTHON.format(
+            version=version, ensurepip_status=ensurepip_status, pip_status=pip_status
+        )
+        (self.bin / name).write_text(text)
+        (self.bin / name).chmod(0o755)
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", f"set -euo pipefail; source scripts/setup.sh; {command}"],
+            cwd=self.root,
+            env={"PATH": str(self.bin), "NOTES": str(self.notes)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def installations(self) -> int:
+        return len(self.notes.read_text().splitlines()) if self.notes.exists() else 0
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_every_script_is_executable_and_parses(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_a_python_of_the_right_version_is_chosen_over_an_old_python3(machine: Machine) -> None:
+    machine.add_python("python3", "3.9")
+    machine.add_python("python3.12", "3.12")
+    assert machine.run("find_python").stdout == "python3.12\n"
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.15", "4.0"])
+def test_a_python_without_wheels_is_refused_in_one_line(machine: Machine, version: str) -> None:
+    machine.add_python("python3", version)
+    refused = machine.run("use_package")
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert "found no Python 3.11 to 3.14" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_python_without_venv_is_told_what_to_install(machine: Machine) -> None:
+    machine.add_python("python3", "3.11", ensurepip_status=1)
+    refused = machine.run("use_package")
+    assert refused.returncode == 1
+    assert "python3-venv" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_second_run_installs_nothing_until_pyproject_changes(machine: Machine) -> None:
+    machine.add_python("python3", "3.11")
+    assert machine.run("use_package").returncode == 0
+    again = machine.run("use_package")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert machine.installations() == 1
+    (machine.root / "pyproject.toml").write_text("[project]\nname = 'other'\n")
+    assert machine.run("use_package").returncode == 0
+    assert machine.installations() == 2
+
+
+def test_an_environment_for_development_serves_the_demo_but_not_the_reverse(
+    machine: Machine,
+) -> None:
+    machine.add_python("python3", "3.11")
+    machine.run("use_package; use_development; use_package")
+    assert "[dev]" not in machine.notes.read_text().splitlines()[0]
+    assert "[dev]" in machine.notes.read_text().splitlines()[1]
+    assert machine.installations() == 2
+
+
+def test_a_failed_installation_fails_the_script_and_is_tried_again(machine: Machine) -> None:
+    machine.add_python("python3", "3.11", pip_status=1)
+    for attempt in (1, 2):
+        failed = machine.run("use_package; echo went on")
+        assert failed.returncode == 1
+        assert failed.stdout == ""
+        assert "could not install" in failed.stderr
+        assert machine.installations() == attempt
