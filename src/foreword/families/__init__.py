@@ -1,0 +1,1 @@
+"""Families: one module per architecture, named as checkpoints name it."""

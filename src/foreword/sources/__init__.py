@@ -1,0 +1,1 @@
+"""Sources: one module per place a model can come from."""
