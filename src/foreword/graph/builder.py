@@ -1,0 +1,293 @@
+"""A small typed builder over the TFLite schema: tensors, operators, signatures, one file.
+
+Weights are encoded one at a time, as the file is written, so that peak memory stays at
+the size of the file plus one layer. The schema and the meaning of every operator are
+those of `tensorflow/lite/schema/schema.fbs`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal, Protocol
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from foreword.errors import UnsupportedModelError
+from foreword.graph.spec import FloatArray
+
+DType = Literal["float32", "float16", "int8", "int32"]
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+_SIZE = {"float32": 4, "float16": 2, "int8": 1, "int32": 4}
+_TYPE = {name: getattr(schema.TensorType, name.upper()) for name in _SIZE}
+# Offsets inside a flatbuffer are 32-bit and signed in most readers.
+_LARGEST_FILE_BYTES = (1 << 31) - 1
+_ALIGNMENT = 16  # force_align of Buffer.data in the schema
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A weight as it is stored: `data`, and for int8 one scale per row (symmetric)."""
+
+    data: Array
+    scales: FloatArray | None = None
+
+
+class WeightEncoder(Protocol):
+    """How a recipe stores weights; the graph knows no recipe, only this."""
+
+    def dtype(self, name: str, shape: Shape) -> DType:
+        """Return the type a weight will be stored in."""
+        ...
+
+    def encode(self, name: str, values: FloatArray) -> Encoded:
+        """Return the stored form of a weight; int8 comes with scales of shape [rows]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of one subgraph."""
+
+    index: int
+    shape: Shape
+    dtype: DType
+
+
+@dataclass
+class Weight:
+    """A weight of the whole file, shared by every subgraph that asks for it."""
+
+    name: str
+    shape: Shape
+    dtype: DType
+    produce: Callable[[], Encoded]
+    buffer: int
+    scales: FloatArray | None = None
+    quantizations: list[Any] = field(default_factory=list)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes its data takes in the file."""
+        return math.prod(self.shape) * _SIZE[self.dtype]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A flatbuffer table that is already in the file; packing it is naming its offset."""
+
+    offset: int
+
+    def Pack(self, _: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's own name
+        return self.offset
+
+
+class ModelBuilder:
+    """Collects subgraphs and weights, then writes one `.tflite` file."""
+
+    def __init__(self, description: str) -> None:
+        self._description = description
+        self._buffers: list[Callable[[], Array] | Weight | None] = [None]  # 0 is "no data"
+        self._constants: dict[tuple[str, Shape, bytes], int] = {}
+        self._codes: dict[int, int] = {}
+        self._subgraphs: list[SubgraphBuilder] = []
+
+    def weight(
+        self, name: str, shape: Shape, dtype: DType, produce: Callable[[], Encoded]
+    ) -> Weight:
+        """Declare a weight; `produce` runs once, while the file is written."""
+        self._buffers.append(None)
+        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1)
+        self._buffers[-1] = weight
+        return weight
+
+    def deferred(self, produce: Callable[[], Array]) -> int:
+        """Declare a buffer that is known only after the weights declared before it."""
+        self._buffers.append(produce)
+        return len(self._buffers) - 1
+
+    def constant(self, values: Array) -> int:
+        """Return the buffer of a small constant; equal constants share one."""
+        key = (str(values.dtype), values.shape, values.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self.deferred(lambda: values)
+        return self._constants[key]
+
+    def subgraph(self, name: str) -> SubgraphBuilder:
+        """Start the subgraph of the signature `name`."""
+        subgraph = SubgraphBuilder(self, name)
+        self._subgraphs.append(subgraph)
+        return subgraph
+
+    def operator_code(self, code: int, version: int) -> int:
+        """Index of a built-in operator in the file's table of operators."""
+        key = code << 8 | version
+        return self._codes.setdefault(key, len(self._codes))
+
+    def write(self, file: BinaryIO, progress: Callable[[int, int], None] | None = None) -> None:
+        """Encode every weight and write the model; `progress(done_bytes, total_bytes)`.
+
+        Raises UnsupportedModelError when the file would pass the 2 GiB of a flatbuffer.
+        """
+        weights = [buffer for buffer in self._buffers if isinstance(buffer, Weight)]
+        total = sum(weight.size_bytes for weight in weights)
+        if total > _LARGEST_FILE_BYTES:
+            raise UnsupportedModelError(
+                f"the weights take {total / 2**30:.1f} GiB, a .tflite file holds 2 GiB: "
+                "choose a smaller recipe (int8) or a smaller model"
+            )
+        # Sized once: a flatbuffer that grows is copied, and peak memory doubles.
+        builder = flatbuffers.Builder(min(total + total // 64 + (8 << 20), _LARGEST_FILE_BYTES))
+        written: list[_Written] = []
+        done = 0
+        for buffer in self._buffers:
+            written.append(_Written(_write_buffer(builder, buffer)))
+            if isinstance(buffer, Weight):
+                done += buffer.size_bytes
+                if progress:
+                    progress(done, total)
+        model = schema.ModelT()
+        model.version = 3
+        model.description = self._description
+        model.operatorCodes = [self._code_table(key) for key in self._codes]
+        model.subgraphs = [subgraph.table for subgraph in self._subgraphs]
+        model.buffers = written
+        model.signatureDefs = [
+            subgraph.signature(index) for index, subgraph in enumerate(self._subgraphs)
+        ]
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        file.write(memoryview(builder.Bytes)[builder.Head() :])
+
+    @staticmethod
+    def _code_table(key: int) -> Any:
+        table = schema.OperatorCodeT()
+        table.builtinCode, table.version = key >> 8, key & 0xFF
+        # Readers older than schema 3a look here, and take the larger of the two.
+        table.deprecatedBuiltinCode = min(table.builtinCode, 127)
+        return table
+
+
+def _write_buffer(builder: flatbuffers.Builder, buffer: Callable[[], Array] | Weight | None) -> int:
+    vector = None
+    if buffer is not None:
+        data = _encode(buffer) if isinstance(buffer, Weight) else buffer()
+        raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        builder.StartVector(1, raw.size, _ALIGNMENT)
+        builder.head = builder.Head() - raw.size
+        builder.Bytes[builder.Head() : builder.Head() + raw.size] = raw.data
+        vector = builder.EndVector()
+    schema.BufferStart(builder)
+    if vector is not None:
+        schema.BufferAddData(builder, vector)
+    return int(schema.BufferEnd(builder))
+
+
+def _encode(weight: Weight) -> Array:
+    encoded = weight.produce()
+    if encoded.data.shape != weight.shape or encoded.data.dtype.name != weight.dtype:
+        raise TypeError(f"encoder gave {encoded.data.dtype}{encoded.data.shape} for {weight}")
+    weight.scales = encoded.scales
+    for quantization in weight.quantizations:
+        assert encoded.scales is not None, weight.name
+        quantization.scale = encoded.scales
+        quantization.zeroPoint = np.zeros(encoded.scales.size, np.int64)
+    return encoded.data
+
+
+class SubgraphBuilder:
+    """One signature: tensors, operators in order of execution, named inputs and outputs."""
+
+    def __init__(self, model: ModelBuilder, name: str) -> None:
+        self.model = model
+        self._name = name
+        self._inputs: dict[str, int] = {}
+        self._outputs: dict[str, int] = {}
+        self._shared: dict[int, Tensor] = {}
+        self.table = schema.SubGraphT()
+        self.table.name = name
+        self.table.tensors = []
+        self.table.operators = []
+
+    def tensor(self, shape: Shape, dtype: DType, buffer: int = 0, name: str = "") -> Tensor:
+        """Add a tensor; `buffer` 0 means that it is computed."""
+        table = schema.TensorT()
+        table.shape, table.type, table.buffer = np.array(shape, np.int32), _TYPE[dtype], buffer
+        table.name = name or f"t{len(self.table.tensors)}"
+        table.hasRank = True
+        self.table.tensors.append(table)
+        return Tensor(len(self.table.tensors) - 1, shape, dtype)
+
+    def input(self, name: str, shape: Shape, dtype: DType) -> Tensor:
+        """Add a named input of the signature."""
+        tensor = self.tensor(shape, dtype, name=f"{self._name}_{name}")
+        self._inputs[name] = tensor.index
+        return tensor
+
+    def output(self, name: str, tensor: Tensor) -> None:
+        """Name a tensor as an output of the signature."""
+        self.table.tensors[tensor.index].name = f"{self._name}_{name}"
+        self._outputs[name] = tensor.index
+
+    def constant(self, values: Array) -> Tensor:
+        """Return a constant of this subgraph; its buffer is shared over the file."""
+        buffer = self.model.constant(values)
+        if buffer not in self._shared:
+            dtype: Any = values.dtype.name
+            self._shared[buffer] = self.tensor(values.shape, dtype, buffer)
+        return self._shared[buffer]
+
+    def weight(self, weight: Weight, quantized: bool = True) -> Tensor:
+        """Return a weight as a tensor; `quantized=False` gives the raw int8 for GATHER."""
+        tensor = self.tensor(weight.shape, weight.dtype, weight.buffer, weight.name)
+        if weight.dtype == "int8" and quantized:
+            quantization = schema.QuantizationParametersT()
+            quantization.quantizedDimension = 0
+            self.table.tensors[tensor.index].quantization = quantization
+            weight.quantizations.append(quantization)
+        return tensor
+
+    def operator(
+        self,
+        name: str,
+        inputs: Sequence[Tensor | None],
+        shape: Shape,
+        dtype: DType = "float32",
+        options: Any = None,
+        version: int = 1,
+    ) -> Tensor:
+        """Append the built-in operator `name` and return its output of the given shape."""
+        result = self.tensor(shape, dtype)
+        table = schema.OperatorT()
+        code = getattr(schema.BuiltinOperator, name)
+        table.opcodeIndex = self.model.operator_code(code, version)
+        table.inputs = np.array([-1 if t is None else t.index for t in inputs], np.int32)
+        table.outputs = np.array([result.index], np.int32)
+        if options is not None:
+            table.builtinOptions = options
+            table.builtinOptionsType = getattr(
+                schema.BuiltinOptions, type(options).__name__.removesuffix("T")
+            )
+        self.table.operators.append(table)
+        return result
+
+    def signature(self, index: int) -> Any:
+        """Close the subgraph, which is number `index` of the file, and return its signature."""
+        self.table.inputs = np.array(list(self._inputs.values()), np.int32)
+        self.table.outputs = np.array(list(self._outputs.values()), np.int32)
+        table = schema.SignatureDefT()
+        table.signatureKey, table.subgraphIndex = self._name, index
+        table.inputs = [_tensor_map(*item) for item in self._inputs.items()]
+        table.outputs = [_tensor_map(*item) for item in self._outputs.items()]
+        return table
+
+
+def _tensor_map(name: str, index: int) -> Any:
+    table = schema.TensorMapT()
+    table.name, table.tensorIndex = name, index
+    return table

@@ -1,0 +1,1 @@
+"""Quantization: recipes and the weight encoders they choose."""
