@@ -1,0 +1,204 @@
+"""The engine: token ids in, tokens and text out, over one cache that is kept between calls."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from foreword.bundle.manifest import Manifest
+from foreword.bundle.tokenizer import TextStream, Tokenizer
+from foreword.engine.prefix import Prefix, plan
+from foreword.engine.runtime import FloatArray, TokenGraph
+from foreword.engine.sampling import Sampler, SamplingParams, log_probability
+from foreword.errors import EngineError, PromptError
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+class Cancel(Protocol):
+    """Anything that can tell whether a request was called off, such as threading.Event."""
+
+    def is_set(self) -> bool:
+        """Return whether to stop."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a stream: the token chosen and the text that became safe to show.
+
+    The last step of a stream has `finish_reason`; its `token_id` is None when it only
+    carries text held back until then. `logprob` is None unless asked for.
+    """
+
+    token_id: int | None
+    text: str
+    logprob: float | None = None
+    finish_reason: FinishReason | None = None
+
+
+@dataclass
+class StreamStats:
+    """Figures of one stream, filled in as it goes; times in milliseconds."""
+
+    prompt_tokens: int
+    reused_tokens: int = 0
+    computed_tokens: int = 0
+    generated_tokens: int = 0
+    ttft_ms: float | None = None
+    decode_ms: float = 0.0
+
+    @property
+    def decode_tokens_per_s(self) -> float | None:
+        """Speed after the first token; None before there is a second."""
+        if self.generated_tokens < 2 or self.decode_ms <= 0:
+            return None
+        return (self.generated_tokens - 1) / self.decode_ms * 1e3
+
+
+class Engine:
+    """A loaded bundle. One stream runs at a time: a new one ends the one before."""
+
+    def __init__(
+        self, graph: TokenGraph, tokenizer: Tokenizer, manifest: Manifest, load_ms: float = 0.0
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.manifest = manifest
+        self.load_ms = load_ms
+        self.stats = StreamStats(0)
+        self._graph = graph
+        self._prefix = Prefix()
+        self._turn = 0
+
+    @property
+    def context(self) -> int:
+        """Tokens the cache holds: prompt and continuation together."""
+        return self._graph.context
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text, with the start token where the model wants it."""
+        token_ids = self.tokenizer.encode(text)
+        special = self.manifest.special_tokens
+        if special.prepend_start and special.start is not None:
+            return [special.start, *token_ids]
+        return token_ids
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of token ids."""
+        return self.tokenizer.decode(token_ids)
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._turn += 1
+        self._graph.close()
+
+    def stream(
+        self,
+        token_ids: Sequence[int],
+        params: SamplingParams | None = None,
+        cancel: Cancel | None = None,
+    ) -> Iterator[Step]:
+        """Continue a prompt, one step at a time; what it shares with the last one is reused.
+
+        An empty prompt starts from the model's start token. Raises PromptError, at once,
+        for a prompt that is empty without a start token, longer than the context or not
+        of this vocabulary; EngineError, while running, when the model's output is not finite.
+        """
+        prompt = self._checked(token_ids)
+        self._turn += 1
+        self.stats = StreamStats(len(prompt))
+        return self._generate(prompt, params or SamplingParams(), cancel, self._turn)
+
+    def _checked(self, token_ids: Sequence[int]) -> list[int]:
+        prompt = list(token_ids)
+        start = self.manifest.special_tokens.start
+        if not prompt:
+            if start is None:
+                raise PromptError(
+                    "the prompt is empty and this model has no start token: give it some text"
+                )
+            return [start]
+        if len(prompt) > self.context:
+            raise PromptError(
+                f"the prompt has {len(prompt)} tokens, the context holds {self.context}: "
+                "keep its end, or convert with a longer --context"
+            )
+        vocabulary = self.manifest.shape.vocabulary
+        strange = next((i for i in prompt if not 0 <= i < vocabulary), None)
+        if strange is not None:
+            raise PromptError(f"token {strange} is not in the vocabulary of {vocabulary} tokens")
+        return prompt
+
+    def _generate(
+        self, prompt: list[int], params: SamplingParams, cancel: Cancel | None, turn: int
+    ) -> Iterator[Step]:
+        started = time.perf_counter()
+        stats = self.stats
+        text = TextStream(self.tokenizer, params.stop)
+        sampler = Sampler(params)
+        seen = list(prompt)
+        ends = () if params.ignore_eos else self.manifest.special_tokens.end
+
+        def called_off() -> bool:
+            return turn != self._turn or (cancel is not None and cancel.is_set())
+
+        pending: list[int] = prompt
+        while True:
+            logits = self._compute(pending, stats, called_off)
+            if logits is None:
+                yield Step(None, text.finish(), finish_reason="cancelled")
+                return
+            token_id = sampler.choose(logits, seen)
+            now = time.perf_counter()
+            if stats.ttft_ms is None:
+                stats.ttft_ms, first = (now - started) * 1e3, now
+            if token_id in ends:
+                yield Step(None, text.finish(), finish_reason="stop")
+                return
+            logprob = log_probability(logits, token_id) if params.logprobs else None
+            stats.generated_tokens += 1
+            stats.decode_ms = (now - first) * 1e3
+            seen.append(token_id)
+            piece = text.push(token_id)
+            if text.stopped:
+                yield Step(token_id, piece, logprob, "stop")
+                return
+            full = len(seen) > self.context
+            if full or stats.generated_tokens == params.max_new_tokens:
+                yield Step(token_id, piece + text.finish(), logprob, "length")
+                return
+            yield Step(token_id, piece, logprob)
+            pending = seen
+
+    def _compute(
+        self, tokens: Sequence[int], stats: StreamStats, called_off: Callable[[], bool]
+    ) -> FloatArray | None:
+        """Bring the cache up to `tokens`; return the last one's logits [V], None if called off."""
+        if called_off():
+            return None
+        reused = self._prefix.reuse(tokens)
+        if not stats.computed_tokens:
+            stats.reused_tokens = reused
+        widths = self._graph.widths
+        logits: FloatArray | None = None
+        for run in plan(len(tokens) - reused, widths["prefill"], widths["verify"]):
+            if called_off():
+                return None
+            position = len(self._prefix.token_ids)
+            chunk = tokens[position : position + run.count]
+            logits = self._graph.run(run.signature, chunk, position)
+            self._prefix.extend(chunk)
+            stats.computed_tokens += run.count
+        assert logits is not None, "a plan ends with logits"
+        last: FloatArray = logits[-1]
+        if not math.isfinite(float(last.max())):
+            self._prefix.rewind(0)
+            self._graph.clear()
+            raise EngineError(
+                "the model's output is not a finite number: its weights are damaged or overflow; "
+                "check the bundle with 'foreword inspect --verify'"
+            )
+        return last

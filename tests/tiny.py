@@ -1,0 +1,45 @@
+"""Tiny bundles and engines for tests: random weights, two layers, made in well under a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import foreword
+from foreword.engine.engine import Engine
+from foreword.engine.runtime import LiteRtGraph
+from tiny_gguf import TinyGguf, write_tiny_gguf
+
+CONTEXT = 48
+PREFILL = (4, 16)
+
+
+def write_tiny_bundle(
+    directory: Path,
+    architecture: str = "llama",
+    tied: bool = True,
+    recipe: str = "float32",
+    context: int = CONTEXT,
+    prefill: tuple[int, ...] = PREFILL,
+) -> tuple[TinyGguf, Path]:
+    """Write a random GGUF and the bundle made of it; return both."""
+    gguf = write_tiny_gguf(directory / f"{architecture}-{tied}.gguf", architecture, tied)
+    bundle = foreword.convert(
+        gguf.path,
+        directory / f"{architecture}-{tied}-{recipe}-{context}",
+        recipe=recipe,
+        context=context,
+        prefill=prefill,
+    )
+    return gguf, bundle.path
+
+
+def load_tiny(path: Path) -> Engine:
+    """Load a bundle with one thread, as tests run side by side."""
+    return foreword.load(path, threads=1)
+
+
+def graph_of(engine: Engine) -> LiteRtGraph:
+    """Return the LiteRT graph under an engine."""
+    graph = engine._graph
+    assert isinstance(graph, LiteRtGraph)
+    return graph
