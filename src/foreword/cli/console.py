@@ -1,0 +1,124 @@
+"""What every command shares: errors in one line, exit status, progress, JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ParamSpec, TextIO
+
+import typer
+
+from foreword.errors import ForewordError
+
+P = ParamSpec("P")
+Report = Callable[[str, int, int], None]
+
+INTERRUPTED = 130
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+
+_STAGES = {
+    "download": "Downloading the model",
+    "check": "Checking the download",
+    "extract": "Unpacking the model",
+    "convert": "Converting the model",
+}
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn what a command raises into one line on stderr and the exit status of the design."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except ForewordError as error:
+            fail(str(error), error.exit_status)
+        except KeyboardInterrupt:
+            note("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader has gone; python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except (OSError, MemoryError) as error:
+            fail(str(error) or "not enough memory", 1)
+
+    return run
+
+
+def fail(message: str, status: int) -> None:
+    """Print an error in one line and leave with a status."""
+    note(f"{_painted('error:', '31')} {' '.join(message.split())}")
+    raise typer.Exit(status)
+
+
+def note(message: str) -> None:
+    """Print one line for the person, on stderr."""
+    with contextlib.suppress(OSError):
+        print(f"foreword: {message}", file=sys.stderr, flush=True)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print one JSON object on stdout, and nothing else."""
+    print(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Return whether a person reads this stream."""
+    return stream.isatty()
+
+
+def dimmed(text: str) -> str:
+    """Return text in a quieter colour, where stdout is a terminal that wants colours."""
+    return f"\x1b[2m{text}\x1b[0m" if _colours(sys.stdout) else text
+
+
+def _painted(text: str, colour: str) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m" if _colours(sys.stderr) else text
+
+
+def _colours(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.contextmanager
+def progress(quiet: bool = False) -> Iterator[Report]:
+    """Give a `report(stage, done, total)` that draws bars on a terminal and nothing on a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(_STAGES.get(stage, stage), total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def size(size_bytes: int) -> str:
+    """Return a size as people read it, in decimal units."""
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

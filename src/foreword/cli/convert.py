@@ -1,0 +1,66 @@
+"""`foreword convert`: a model source becomes a bundle."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foreword.cli.console import JsonOption, QuietOption, guarded, print_json, progress, size
+from foreword.errors import UsageError
+
+
+@guarded
+def convert(
+    source: Annotated[str, typer.Argument(help="A known name or the path of a GGUF file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The bundle to write; by default one 'list' names."),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "int8",
+    context: Annotated[int, typer.Option(help="Tokens the cache holds.")] = 512,
+    prefill: Annotated[str, typer.Option(help="Chunk widths, comma-separated.")] = "8,32,128",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Convert SOURCE to a bundle that runs on this device and others."""
+    from foreword.bundle.home import bundles_dir
+    from foreword.convert import convert as make
+
+    started = time.perf_counter()
+    # A name for `list`: the source's own, and the recipe's where it is not the usual one.
+    name = Path(source).stem if Path(source).exists() else source
+    named = name if recipe == "int8" else f"{name}-{recipe}"
+    with progress(quiet) as report:
+        bundle = make(
+            source,
+            output or bundles_dir() / named,
+            recipe=recipe,
+            context=context,
+            prefill=_widths(prefill),
+            replace=replace,
+            progress=report,
+        )
+    seconds = time.perf_counter() - started
+    size_bytes = sum(entry.size_bytes for entry in bundle.manifest.files.values())
+    if as_json:
+        print_json(
+            {
+                "path": str(bundle.path),
+                "recipe": recipe,
+                "size_bytes": size_bytes,
+                "seconds": round(seconds, 2),
+            }
+        )
+    else:
+        print(f"{bundle.path}  {recipe}  {size(size_bytes)}  {seconds:.1f} s")
+
+
+def _widths(text: str) -> list[int]:
+    try:
+        return [int(width) for width in text.split(",")]
+    except ValueError:
+        raise UsageError(f"prefill: expected widths such as 8,32,128, found '{text}'") from None

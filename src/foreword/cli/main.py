@@ -1,0 +1,51 @@
+"""The `foreword` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from foreword import __version__
+from foreword.cli import complete, convert, inspect, list_, pull, remove
+from foreword.cli.console import INTERRUPTED
+
+app = typer.Typer(
+    name="foreword",
+    help="Text autocomplete that runs wholly on this device. Start with: foreword complete TEXT",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("complete")(complete.complete)
+app.command("pull")(pull.pull)
+app.command("convert")(convert.convert)
+app.command("inspect")(inspect.inspect)
+app.command("list")(list_.list_)
+app.command("remove")(remove.remove)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"foreword {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Text autocomplete that runs wholly on this device."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of the console script."""
+    try:
+        app()
+    except KeyboardInterrupt:  # outside a command: still importing
+        sys.exit(INTERRUPTED)

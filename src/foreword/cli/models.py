@@ -1,0 +1,39 @@
+"""Which bundle a command runs, making the default one on first use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foreword.cli.console import note, progress
+from foreword.errors import OutputError
+
+
+def ready(model: str | None, quiet: bool) -> Path:
+    """Return the bundle to run: by path, by name, or the default model's.
+
+    A known model that is not there yet is fetched and converted. Raises BundleError and
+    whatever fetching and converting raise.
+    """
+    from foreword.bundle.home import bundles_dir
+    from foreword.bundle.store import find_bundle
+    from foreword.sources.known import DEFAULT, KNOWN
+
+    name = DEFAULT if model is None else model
+    path = bundles_dir() / name
+    if name not in KNOWN or path.exists() or Path(name).exists():
+        return find_bundle(name)
+    return _make(name, path, quiet)
+
+
+def _make(name: str, path: Path, quiet: bool) -> Path:
+    from foreword.convert import convert
+
+    if not quiet:
+        note(f"first use of {name}: fetching and converting it, once")
+    try:
+        with progress(quiet) as report:
+            convert(name, path, progress=report)
+    except OutputError:
+        if not path.exists():  # another process was quicker
+            raise
+    return path

@@ -1,0 +1,39 @@
+"""`foreword remove`: delete a named bundle and what was kept for it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from foreword.cli.console import JsonOption, guarded, print_json, size
+
+
+@guarded
+def remove(
+    name: Annotated[str, typer.Argument(help="A bundle's name, as 'list' shows it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a bundle, its packed weights and, for a known model, its download."""
+    from foreword.bundle.home import bundles_dir, downloads_dir
+    from foreword.bundle.store import find_bundle, open_bundle, remove_bundle
+    from foreword.engine.load import drop_weight_cache
+    from foreword.errors import BundleError
+    from foreword.sources.known import KNOWN, is_pulled
+
+    freed = 0
+    download = is_pulled(name, downloads_dir()) if name in KNOWN else None
+    if download is None or (bundles_dir() / name).exists():
+        path = find_bundle(name)
+        try:
+            freed += drop_weight_cache(open_bundle(path))
+        except BundleError:  # damaged: its weights cannot be named, it can still be deleted
+            freed += 0
+        freed += remove_bundle(path)
+    if download is not None:
+        freed += download.stat().st_size
+        download.unlink()
+    if as_json:
+        print_json({"name": name, "freed_bytes": freed})
+    else:
+        print(f"removed {name}, {size(freed)} freed")

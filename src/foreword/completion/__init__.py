@@ -1,0 +1,1 @@
+"""Completion: from typed text to a suggestion."""

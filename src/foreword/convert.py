@@ -1,0 +1,100 @@
+"""From a source to a bundle: the build side's one front door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from foreword.bundle.home import downloads_dir
+from foreword.bundle.manifest import Manifest, Provenance, Shape, SpecialTokens
+from foreword.bundle.store import Bundle, write_bundle
+from foreword.errors import UsageError
+from foreword.graph.decoder import GraphShape, build
+from foreword.graph.spec import DecoderSpec, Learned, weight_shapes
+from foreword.quantize.recipes import encoder
+from foreword.sources.model import SourceModel
+from foreword.sources.resolve import open_source
+
+Progress = Callable[[str, int, int], None]
+
+_WIDEST_CHUNK = 1024
+
+
+def convert(
+    source: str | Path,
+    output: str | Path,
+    *,
+    recipe: str = "int8",
+    context: int = 512,
+    prefill: Sequence[int] = (8, 32, 128),
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Turn a model source into a bundle at `output`, which appears only when complete.
+
+    `source` is a known name or the path of a GGUF file; `context` is the number of cache
+    slots, `prefill` the chunk widths. `progress(stage, done, total)` is called as work
+    goes on. Raises UsageError, SourceError, OutputError.
+    """
+    weights = encoder(recipe)
+    shape = _graph_shape(context, prefill)
+    model = open_source(str(source), downloads_dir(), progress)
+    _check_context(model.decoder.spec, shape)
+    graph = build(model.decoder, shape, weights)
+
+    def fill(directory: Path) -> Manifest:
+        with (directory / "model.tflite").open("wb") as file:
+            graph.write(file, progress and (lambda done, total: progress("convert", done, total)))
+        (directory / "tokenizer.json").write_text(model.tokenizer.json, encoding="utf-8")
+        return _manifest(model, shape, recipe)
+
+    return write_bundle(Path(output), fill, replace=replace)
+
+
+def _graph_shape(context: int, prefill: Sequence[int]) -> GraphShape:
+    if context < 16:
+        raise UsageError(f"context: expected 16 tokens or more, found {context}")
+    widths = tuple(sorted(set(prefill)))
+    if not widths or not 2 <= widths[0] <= widths[-1] <= _WIDEST_CHUNK:
+        found = ",".join(map(str, prefill)) or "nothing"
+        raise UsageError(f"prefill: expected widths from 2 to {_WIDEST_CHUNK}, found {found}")
+    # A chunk wider than the cache would only ever be padding.
+    fitting = tuple(width for width in widths if width <= context)
+    if not fitting:
+        raise UsageError(f"prefill: no width fits the context of {context} tokens: {widths}")
+    return GraphShape(context, prefill=fitting)
+
+
+def _check_context(spec: DecoderSpec, shape: GraphShape) -> None:
+    if shape.context <= spec.max_positions:
+        return
+    limit = "has learned" if isinstance(spec.positions, Learned) else "was trained for"
+    raise UsageError(
+        f"context: this model {limit} {spec.max_positions} positions, {shape.context} were asked "
+        f"for: choose --context {spec.max_positions} or less"
+    )
+
+
+def _manifest(model: SourceModel, shape: GraphShape, recipe: str) -> Manifest:
+    spec, tokenizer = model.decoder.spec, model.tokenizer
+    return Manifest(
+        shape=Shape(
+            family=model.family,
+            parameters=sum(int(np.prod(s)) for s in weight_shapes(spec).values()),
+            layers=spec.layers,
+            kv_heads=spec.attention.kv_heads,
+            head_dim=spec.attention.head_dim,
+            vocabulary=spec.vocabulary,
+            context=shape.context,
+            cache_dtype="float32",
+        ),
+        recipe=recipe,
+        signatures=shape.signatures,
+        special_tokens=SpecialTokens(tokenizer.start, tokenizer.end, tokenizer.prepend_start),
+        provenance=Provenance(model.name, model.license, model.sha256),
+        versions={name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")},
+        files={},
+    )
