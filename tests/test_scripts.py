@@ -20,6 +20,8 @@ case "$*" in
   "-c import pip") exit 0 ;;
   "-m venv"*) for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python" ;;
   "-m pip"*) echo "$*" >>"$NOTES"; exit {pip_status} ;;
+  "-m pytest"*) echo "$*" >>"$NOTES"; exit 5 ;;
+  "-m "*) echo "$*" >>"$NOTES" ;;
 esac
 """
 
@@ -33,9 +35,10 @@ class Machine:
         self.notes = directory / "notes"
         self.bin.mkdir()
         (self.root / "scripts").mkdir(parents=True)
-        shutil.copy(ROOT / "scripts" / "setup.sh", self.root / "scripts")
+        for script in ("setup.sh", "test", "lint"):
+            shutil.copy(ROOT / "scripts" / script, self.root / "scripts")
         (self.root / "pyproject.toml").write_text("[project]\n")
-        for tool in ("bash", "cksum", "cp", "dirname", "mkdir", "rm", "sh"):
+        for tool in ("bash", "cksum", "cp", "dirname", "env", "mkdir", "rm", "sh"):
             found = shutil.which(tool)
             assert found is not None
             (self.bin / tool).symlink_to(found)
@@ -49,18 +52,22 @@ class Machine:
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-c", f"set -euo pipefail; source scripts/setup.sh; {command}"],
             cwd=self.root,
-            env={"PATH": str(self.bin), "NOTES": str(self.notes)},
+            env={"PATH": str(self.bin), "NOTES": str(self.notes), **environment},
             capture_output=True,
             text=True,
             check=False,
         )
 
+    def modules_run(self) -> list[str]:
+        lines = self.notes.read_text().splitlines() if self.notes.exists() else []
+        return [line.split()[1] for line in lines]
+
     def installations(self) -> int:
-        return len(self.notes.read_text().splitlines()) if self.notes.exists() else 0
+        return self.modules_run().count("pip")
 
 
 @pytest.fixture
@@ -127,3 +134,20 @@ def test_a_failed_installation_fails_the_script_and_is_tried_again(machine: Mach
         assert failed.stdout == ""
         assert "could not install" in failed.stderr
         assert machine.installations() == attempt
+
+
+def test_the_checks_come_before_the_tests_unless_they_are_left_out(machine: Machine) -> None:
+    machine.add_python("python3", "3.11")
+    machine.run("scripts/test")
+    machine.run("scripts/test", FOREWORD_SKIP_LINT="1")
+    assert machine.modules_run() == ["pip", "ruff", "ruff", "mypy", "pytest", "pytest"]
+
+
+def test_arguments_follow_the_default_marker_and_no_tests_found_is_a_failure(
+    machine: Machine,
+) -> None:
+    machine.add_python("python3", "3.11")
+    ran = machine.run("scripts/test -m slow 'tests/a b.py'", FOREWORD_SKIP_LINT="1")
+    assert ran.returncode == 5
+    [line] = [line for line in machine.notes.read_text().splitlines() if "pytest" in line]
+    assert line.endswith("-m not slow -m slow tests/a b.py")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from foreword.bundle.home import downloads_dir
-from foreword.bundle.manifest import Manifest, Provenance, Shape, SpecialTokens
+from foreword.bundle.manifest import MAX_CONTEXT, Manifest, Provenance, Shape, SpecialTokens
 from foreword.bundle.store import Bundle, write_bundle
 from foreword.errors import UsageError
 from foreword.graph.decoder import GraphShape, build
@@ -20,6 +20,7 @@ from foreword.sources.resolve import open_source
 
 Progress = Callable[[str, int, int], None]
 
+_SHORTEST_CONTEXT = 16
 _WIDEST_CHUNK = 1024
 
 
@@ -55,8 +56,10 @@ def convert(
 
 
 def _graph_shape(context: int, prefill: Sequence[int]) -> GraphShape:
-    if context < 16:
-        raise UsageError(f"context: expected 16 tokens or more, found {context}")
+    if not _SHORTEST_CONTEXT <= context <= MAX_CONTEXT:
+        raise UsageError(
+            f"context: expected from {_SHORTEST_CONTEXT} to {MAX_CONTEXT} tokens, found {context}"
+        )
     widths = tuple(sorted(set(prefill)))
     if not widths or not 2 <= widths[0] <= widths[-1] <= _WIDEST_CHUNK:
         found = ",".join(map(str, prefill)) or "nothing"

@@ -53,6 +53,7 @@ def complete(
 
     On a terminal the text is shown before its continuation; on a pipe only what is new.
     """
+    from foreword.engine.load import check_threads, load
     from foreword.engine.sampling import SamplingParams
 
     params = SamplingParams(
@@ -67,13 +68,9 @@ def complete(
     )
     if context_tokens is not None and context_tokens < 1:
         raise UsageError(f"context_tokens: expected 1 or more, found {context_tokens}")
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads: expected 1 or more, found {threads}")
+    check_threads(threads)
     prompt = _prompt(text)
     bundle = ready(model, quiet)
-
-    from foreword.engine.load import load
-
     engine = load(bundle, threads)
     try:
         window = _window(engine, prompt, context_tokens)
@@ -93,7 +90,7 @@ def complete(
 def _prompt(text: str | None) -> str:
     """Return the text to continue; the newline that ends piped text is not part of it."""
     if text is None:
-        text = "" if sys.stdin is None or is_terminal(sys.stdin) else "-"
+        text = "" if is_terminal(sys.stdin) else "-"
     if text != "-":
         try:
             text.encode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from typing import Annotated
 
@@ -45,7 +47,17 @@ def options(
 
 def main() -> None:
     """Run the command line; the entry point of the console script."""
+    _mend_streams()
     try:
         app()
     except KeyboardInterrupt:  # outside a command: still importing
         sys.exit(INTERRUPTED)
+
+
+def _mend_streams() -> None:
+    """Make the standard streams usable: a closed one is empty, an unknown letter a '?'."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")

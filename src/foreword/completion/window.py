@@ -23,8 +23,8 @@ def keep_end(
 ) -> Window:
     """Keep the end of a prompt, at most `limit` >= 1 tokens of it.
 
-    What is kept begins at a word where one begins near the cut, and never inside a
-    character. A leading `start` token, where given, is kept as well and counts.
+    What is kept begins at a word where one begins near the cut, else at a character. A
+    leading `start` token, where given, is kept as well and counts.
     """
     head = [start] if start is not None and token_ids and token_ids[0] == start else []
     if len(token_ids) <= limit:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal, Protocol
 
 import flatbuffers
@@ -61,6 +61,16 @@ class Tensor:
 
 
 @dataclass
+class _Written:
+    """A flatbuffer table that is in the file by now; packing it again is naming its offset."""
+
+    offset: int = 0
+
+    def Pack(self, _: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's own name
+        return self.offset
+
+
+@dataclass
 class Weight:
     """A weight of the whole file, shared by every subgraph that asks for it."""
 
@@ -69,23 +79,13 @@ class Weight:
     dtype: DType
     produce: Callable[[], Encoded]
     buffer: int
+    quantization: _Written
     scales: FloatArray | None = None
-    quantizations: list[Any] = field(default_factory=list)
 
     @property
     def size_bytes(self) -> int:
         """Bytes its data takes in the file."""
         return math.prod(self.shape) * _SIZE[self.dtype]
-
-
-@dataclass(frozen=True)
-class _Written:
-    """A flatbuffer table that is already in the file; packing it is naming its offset."""
-
-    offset: int
-
-    def Pack(self, _: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's own name
-        return self.offset
 
 
 class ModelBuilder:
@@ -103,7 +103,7 @@ class ModelBuilder:
     ) -> Weight:
         """Declare a weight; `produce` runs once, while the file is written."""
         self._buffers.append(None)
-        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1)
+        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1, _Written())
         self._buffers[-1] = weight
         return weight
 
@@ -144,14 +144,19 @@ class ModelBuilder:
             )
         # Sized once: a flatbuffer that grows is copied, and peak memory doubles.
         builder = flatbuffers.Builder(min(total + total // 64 + (8 << 20), _LARGEST_FILE_BYTES))
+        quantizations = _Quantizations(builder)
         written: list[_Written] = []
         done = 0
         for buffer in self._buffers:
-            written.append(_Written(_write_buffer(builder, buffer)))
-            if isinstance(buffer, Weight):
-                done += buffer.size_bytes
-                if progress:
-                    progress(done, total)
+            if not isinstance(buffer, Weight):
+                written.append(_write_buffer(builder, buffer and buffer()))
+                continue
+            written.append(_write_buffer(builder, _encode(buffer)))
+            if buffer.scales is not None:
+                buffer.quantization.offset = quantizations.write(buffer.scales)
+            done += buffer.size_bytes
+            if progress:
+                progress(done, total)
         model = schema.ModelT()
         model.version = 3
         model.description = self._description
@@ -173,10 +178,9 @@ class ModelBuilder:
         return table
 
 
-def _write_buffer(builder: flatbuffers.Builder, buffer: Callable[[], Array] | Weight | None) -> int:
+def _write_buffer(builder: flatbuffers.Builder, data: Array | None) -> _Written:
     vector = None
-    if buffer is not None:
-        data = _encode(buffer) if isinstance(buffer, Weight) else buffer()
+    if data is not None:
         raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         builder.StartVector(1, raw.size, _ALIGNMENT)
         builder.head = builder.Head() - raw.size
@@ -185,7 +189,7 @@ def _write_buffer(builder: flatbuffers.Builder, buffer: Callable[[], Array] | We
     schema.BufferStart(builder)
     if vector is not None:
         schema.BufferAddData(builder, vector)
-    return int(schema.BufferEnd(builder))
+    return _Written(schema.BufferEnd(builder))
 
 
 def _encode(weight: Weight) -> Array:
@@ -193,11 +197,26 @@ def _encode(weight: Weight) -> Array:
     if encoded.data.shape != weight.shape or encoded.data.dtype.name != weight.dtype:
         raise TypeError(f"encoder gave {encoded.data.dtype}{encoded.data.shape} for {weight}")
     weight.scales = encoded.scales
-    for quantization in weight.quantizations:
-        assert encoded.scales is not None, weight.name
-        quantization.scale = encoded.scales
-        quantization.zeroPoint = np.zeros(encoded.scales.size, np.int64)
     return encoded.data
+
+
+class _Quantizations:
+    """Writes each weight's scales once: repeated in every signature they add a tenth."""
+
+    def __init__(self, builder: flatbuffers.Builder) -> None:
+        self._builder = builder
+        self._zeros: dict[int, int] = {}  # vectors of zero points, by length
+
+    def write(self, scales: FloatArray) -> int:
+        builder, count = self._builder, scales.size
+        if count not in self._zeros:
+            self._zeros[count] = builder.CreateNumpyVector(np.zeros(count, np.int64))
+        vector = builder.CreateNumpyVector(scales)
+        schema.QuantizationParametersStart(builder)
+        schema.QuantizationParametersAddScale(builder, vector)
+        schema.QuantizationParametersAddZeroPoint(builder, self._zeros[count])
+        schema.QuantizationParametersAddQuantizedDimension(builder, 0)
+        return int(schema.QuantizationParametersEnd(builder))
 
 
 class SubgraphBuilder:
@@ -246,10 +265,7 @@ class SubgraphBuilder:
         """Return a weight as a tensor; `quantized=False` gives the raw int8 for GATHER."""
         tensor = self.tensor(weight.shape, weight.dtype, weight.buffer, weight.name)
         if weight.dtype == "int8" and quantized:
-            quantization = schema.QuantizationParametersT()
-            quantization.quantizedDimension = 0
-            self.table.tensors[tensor.index].quantization = quantization
-            weight.quantizations.append(quantization)
+            self.table.tensors[tensor.index].quantization = weight.quantization
         return tensor
 
     def operator(
