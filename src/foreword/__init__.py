@@ -6,6 +6,8 @@ Names are loaded when first used: `import foreword` is instant.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,5 +43,17 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'foreword' has no attribute '{name}'")
     value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value  # so that the submodule of the same name never stands in for it
+    globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """This package, in which a submodule never takes the place of a name in `__all__`."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Importing foreword.convert would bind the module here.
+        if name not in _HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

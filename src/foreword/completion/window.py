@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from foreword.bundle.tokenizer import Tokenizer
 
-_LONGEST_WORD = 16  # tokens given up, at most, to begin at a word
+_NEAR = 16  # tokens looked through, at most, for one that begins a word
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def keep_end(
 
 def _first_boundary(kept: Sequence[int], tokenizer: Tokenizer) -> int:
     """Index of the first token that begins a word, else a character, else 0."""
-    near = [tokenizer.token_bytes(token_id) for token_id in kept[: min(_LONGEST_WORD, len(kept))]]
-    for index, piece in enumerate(near[:-1]):
+    near = [tokenizer.token_bytes(token_id) for token_id in kept[:_NEAR]]
+    for index, piece in enumerate(near[: len(kept) - 1]):
         if piece[:1].isspace():
             return index
     for index, piece in enumerate(near):

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from foreword.bundle.home import weight_cache_dir
 from foreword.bundle.store import Bundle, find_bundle, open_bundle
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.engine import Engine
-from foreword.engine.runtime import RUNTIME_VERSION, LiteRtGraph
+from foreword.engine.runtime import IN_MEMORY, RUNTIME_VERSION, LiteRtGraph
 from foreword.errors import EngineError, UsageError
 
-_MOST_THREADS = 4  # decoding waits for memory: more threads than this only contend
+_USEFUL_THREADS = 4  # decoding waits for memory: more threads than this only contend
+_MOST_THREADS = 1024
 _PARTIAL = ".partial-"
+_STALE_SECONDS = 3600  # nothing is still being packed after an hour
+
+# LiteRT believes a damaged file: it computes wrong numbers from it, or crashes. So the last
+# thing done to a whole one is to date it 2000-01-01; whoever writes to it dates it anew.
+_SEAL = 946_684_800
 
 
 def load(name_or_path: str | Path, threads: int | None = None) -> Engine:
     """Open a bundle by path or by its name in `foreword list`, and load it.
 
     Raises BundleError for a bundle that is missing or damaged, EngineError when the
-    runtime refuses it, UsageError for `threads` below 1.
+    runtime refuses it, UsageError for `threads` that `check_threads` refuses.
     """
     started = time.perf_counter()
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads: expected 1 or more, found {threads}")
+    check_threads(threads)
     bundle = open_bundle(find_bundle(str(name_or_path)))
     manifest = bundle.manifest
     tokenizer = Tokenizer.from_file(bundle.tokenizer_path)
@@ -49,30 +58,30 @@ def load(name_or_path: str | Path, threads: int | None = None) -> Engine:
     return Engine(graph, tokenizer, manifest, (time.perf_counter() - started) * 1e3)
 
 
+def check_threads(threads: int | None) -> None:
+    """Raise UsageError unless `threads` is None or a number that LiteRT survives."""
+    if threads is not None and not 1 <= threads <= _MOST_THREADS:
+        raise UsageError(f"threads: expected from 1 to {_MOST_THREADS}, found {threads}")
+
+
 def default_threads() -> int:
     """Return the number of processors this process may use, at most four."""
     try:
         available = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
         available = os.cpu_count() or 1
-    return min(available, _MOST_THREADS)
+    return min(available, _USEFUL_THREADS)
+
+
+def drop_weight_cache(bundle: Bundle) -> int:
+    """Delete every packed form of a bundle's model, and return the bytes freed."""
+    return _drop(weight_cache_dir(), bundle)
 
 
 def weight_cache_key(bundle: Bundle) -> str:
     """Name under which a bundle's packed weights are kept: model, file and runtime."""
     stat = bundle.model_path.stat()
-    digest = bundle.manifest.files["model.tflite"].sha256[:24]
-    return f"{digest}-{stat.st_size:x}-{stat.st_mtime_ns:x}-{RUNTIME_VERSION}"
-
-
-def drop_weight_cache(bundle: Bundle) -> int:
-    """Delete every packed form of a bundle's model, and return the bytes freed."""
-    digest = bundle.manifest.files["model.tflite"].sha256[:24]
-    freed = 0
-    for path in weight_cache_dir().glob(f"*{digest}-*"):
-        freed += path.stat().st_size
-        path.unlink(missing_ok=True)
-    return freed
+    return f"{_digest(bundle)}-{stat.st_size:x}-{stat.st_mtime_ns:x}-{RUNTIME_VERSION}"
 
 
 def _with_weight_cache(
@@ -80,33 +89,72 @@ def _with_weight_cache(
 ) -> LiteRtGraph:
     """Compile over the kept weights; the first time, check the model's hash and keep them.
 
-    They are packed into a file of this process and renamed when complete: a second
-    process that starts meanwhile packs its own, and never reads half a file.
+    They are packed into a file of this call's own, and renamed when complete: whoever
+    starts meanwhile packs another, and never reads half a file.
     """
     directory = weight_cache_dir()
     kept = directory / weight_cache_key(bundle)
-    if kept.is_file():
-        return compile_with(kept)
+    if _is_sealed(kept):
+        with suppress(EngineError):
+            return compile_with(kept)
     open_bundle(bundle.path, verify=True)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _sweep(directory, bundle)
-    except OSError:
-        return compile_with(None)
-    partial = directory / f"{_PARTIAL}{os.getpid()}-{kept.name}"
+        _reserve(directory, bundle.model_path.stat().st_size)
+    except OSError as error:
+        # A limit on the size of files holds for those in memory too.
+        return compile_with(None if error.errno == errno.EFBIG else IN_MEMORY)
+    partial = directory / f"{_PARTIAL}{secrets.token_hex(6)}-{kept.name}"
     try:
         graph = compile_with(partial)
-        if partial.is_file():
+        with suppress(OSError):
+            _seal(partial)
             partial.replace(kept)
+            _drop(directory, bundle, but=kept)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return graph
 
 
-def _sweep(directory: Path, bundle: Bundle) -> None:
-    """Remove older packings of this model and what dead processes left half-packed."""
-    drop_weight_cache(bundle)
+def _reserve(directory: Path, model_bytes: int) -> None:
+    """Raise OSError unless `directory` can take the packed weights of a model.
+
+    LiteRT aborts the process when a disk fills up under it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
     for path in directory.glob(f"{_PARTIAL}*"):
-        process = path.name.removeprefix(_PARTIAL).partition("-")[0]
-        if not (process.isdigit() and Path(f"/proc/{process}").exists()):
-            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - _STALE_SECONDS:
+                path.unlink()
+    with tempfile.TemporaryFile(dir=directory) as file:
+        # float16 weights are packed as float32.
+        os.posix_fallocate(file.fileno(), 0, 2 * model_bytes + (16 << 20))
+
+
+def _seal(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    path.chmod(0o444)  # what LiteRT finds unfit it packs anew in place, under other readers
+    os.utime(path, (_SEAL, _SEAL))
+
+
+def _is_sealed(path: Path) -> bool:
+    try:
+        return path.stat().st_mtime == _SEAL
+    except OSError:
+        return False
+
+
+def _drop(directory: Path, bundle: Bundle, but: Path | None = None) -> int:
+    freed = 0
+    for path in directory.glob(f"{_digest(bundle)}-*"):
+        if path != but:
+            with suppress(OSError):
+                size = path.stat().st_size
+                path.unlink()
+                freed += size
+    return freed
+
+
+def _digest(bundle: Bundle) -> str:
+    return bundle.manifest.files["model.tflite"].sha256[:24]

@@ -13,6 +13,7 @@ import ctypes
 import functools
 import importlib.util
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,7 @@ RUNTIME_VERSION = "2.3.0"  # the ABI below was tested with this version only
 
 FloatArray = NDArray[np.float32]
 HIDDEN = -1e4  # the graph contract's mask value for a slot that may not be attended
+IN_MEMORY = Path(":memory")  # XNNPACK's name for a weight cache that is no file
 
 _ALIGNMENT = 64  # LITERT_HOST_MEMORY_BUFFER_ALIGNMENT
 _MAX_RANK = 8
@@ -36,6 +38,7 @@ _SILENT = 4  # kLiteRtLogSeveritySilent
 _INT = 2  # kLiteRtAnyTypeInt
 _ELEMENT_TYPES = {"float32": 1, "int32": 2}
 _AUTO_REGISTER_ACCELERATORS, _MIN_LOGGER_SEVERITY = 24, 25  # LiteRtEnvOptionTag
+_STDERR = threading.Lock()
 
 
 class TokenGraph(Protocol):
@@ -143,9 +146,9 @@ def _environment() -> ctypes.c_void_p:
 class LiteRtGraph:
     """A bundle's model compiled for the CPU, with its caches; a `TokenGraph`.
 
-    `weight_cache` is where XNNPACK keeps packed weights: every signature then maps the
-    same file instead of packing its own copy. Raises EngineError when LiteRT refuses
-    the model or its signatures are not those the manifest promises.
+    `weight_cache` is where XNNPACK keeps packed weights, a file or IN_MEMORY: all
+    signatures then share them; without, each packs its own copy. Raises EngineError when
+    LiteRT refuses the model or its signatures are not those the manifest promises.
     """
 
     def __init__(
@@ -169,9 +172,17 @@ class LiteRtGraph:
                 f"{model.name} could not be loaded ({error}): check it with "
                 "'foreword inspect --verify', or convert it again"
             ) from None
+        except MemoryError:
+            self.close()
+            raise EngineError(
+                f"there is not enough memory for a context of {shape.context} tokens: "
+                "convert the model with a smaller one"
+            ) from None
 
     def run(self, signature: str, token_ids: Sequence[int], position: int) -> FloatArray | None:
         """Run one chunk; see `TokenGraph.run`."""
+        if not self._handles:
+            raise EngineError("the model is closed: load it again")
         buffers = self._signatures[signature]
         count = len(token_ids)
         end = position + count
@@ -210,14 +221,16 @@ class LiteRtGraph:
 
     def _compile(self, model: Path, threads: int, weight_cache: Path | None) -> None:
         call, make = self._library.call, self._library.make
-        path = str(model).encode()
+        path = os.fsencode(model)
         environment = _environment()
-        self._model = self._own("Model", make("LiteRtCreateModelFromFile", environment, path))
+        with _quiet_stderr():
+            self._model = self._own("Model", make("LiteRtCreateModelFromFile", environment, path))
         options = self._own("Options", make("LiteRtCreateOptions"))
         call("LiteRtSetOptionsHardwareAccelerators", options, _CPU)
         settings = f"num_threads = {threads}\n"
-        if weight_cache is not None and not set('"\\\n') & set(str(weight_cache)):
-            settings += f'weight_cache_file_path = "{weight_cache}"\n'
+        if weight_cache is not None:
+            quotable = str(weight_cache).isprintable() and not {'"', "\\"} & set(str(weight_cache))
+            settings += f'weight_cache_file_path = "{weight_cache if quotable else IN_MEMORY}"\n'
         payload, free = _c_string(settings)
         call(
             "LiteRtAddOpaqueOptions",
@@ -254,6 +267,12 @@ class LiteRtGraph:
     def _text(self, name: str, *arguments: Any) -> str:
         text = self._library.make(name, *arguments)
         return ctypes.string_at(text).decode(errors="replace") if text else ""
+
+    def _tensor_type(self, name: str, handle: ctypes.c_void_p) -> tuple[int, tuple[int, ...]]:
+        """Element type and dimensions, of a tensor or a buffer as `name` says."""
+        found = _TensorType()
+        self._library.call(name, handle, ctypes.byref(found))
+        return found.element_type, tuple(found.dimensions[: found.rank & 0x7F])
 
     def _buffer(self, array: NDArray[Any]) -> ctypes.c_void_p:
         """Make a tensor buffer over an array's own memory."""
@@ -314,15 +333,23 @@ class _Buffers:
     ) -> Any:
         count = ctypes.c_size_t()
         graph._library.call(f"LiteRtGetNumSignature{side}s", handle, ctypes.byref(count))
-        names = [
-            graph._text(f"LiteRtGetSignature{side}Name", handle, ctypes.c_size_t(i))
-            for i in range(count.value)
-        ]
+        indices = [ctypes.c_size_t(i) for i in range(count.value)]
+        names = [graph._text(f"LiteRtGetSignature{side}Name", handle, i) for i in indices]
         if sorted(names) != sorted(buffers):
             strange = sorted(set(names) ^ set(buffers))
             raise EngineError(
                 f"{side.lower()}s of {signature} differ from the manifest: {strange[:2]}"
             )
+        # The runtime does not compare: it would write past the end of a smaller array.
+        for i, name in zip(indices, names, strict=True):
+            tensor = graph._library.make(f"LiteRtGetSignature{side}TensorByIndex", handle, i)
+            found = graph._tensor_type("LiteRtGetRankedTensorType", tensor)
+            expected = graph._tensor_type("LiteRtGetTensorBufferTensorType", buffers[name])
+            if found != expected:
+                raise EngineError(
+                    f"{name} of {signature} has shape {list(found[1])}, "
+                    f"the manifest promises {list(expected[1])}"
+                )
         return (ctypes.c_void_p * len(names))(*(buffers[name].value for name in names))
 
 
@@ -353,19 +380,20 @@ def widths_by_kind(signatures: Sequence[str]) -> dict[str, tuple[int, ...]]:
 
 @contextlib.contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Keep TFLite's "Created … delegate" line off the terminal: it knows no log level."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # stderr is closed
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    """Keep TFLite's own lines off the terminal: they know no log level. One caller at a time."""
+    with _STDERR:
+        try:
+            kept = os.dup(2)
+        except OSError:  # stderr is closed
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _c_string(text: str) -> tuple[ctypes.c_void_p, Any]:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers.builder import BuilderSizeError
 from numpy.typing import NDArray
 
 from foreword.errors import UnsupportedModelError
@@ -138,10 +139,13 @@ class ModelBuilder:
         weights = [buffer for buffer in self._buffers if isinstance(buffer, Weight)]
         total = sum(weight.size_bytes for weight in weights)
         if total > _LARGEST_FILE_BYTES:
-            raise UnsupportedModelError(
-                f"the weights take {total / 2**30:.1f} GiB, a .tflite file holds 2 GiB: "
-                "choose a smaller recipe (int8) or a smaller model"
-            )
+            raise _too_large(total)
+        try:
+            self._write(file, total, progress or (lambda done, total: None))
+        except BuilderSizeError:  # what is not weights passed the limit
+            raise _too_large(total) from None
+
+    def _write(self, file: BinaryIO, total: int, progress: Callable[[int, int], None]) -> None:
         # Sized once: a flatbuffer that grows is copied, and peak memory doubles.
         builder = flatbuffers.Builder(min(total + total // 64 + (8 << 20), _LARGEST_FILE_BYTES))
         quantizations = _Quantizations(builder)
@@ -155,8 +159,7 @@ class ModelBuilder:
             if buffer.scales is not None:
                 buffer.quantization.offset = quantizations.write(buffer.scales)
             done += buffer.size_bytes
-            if progress:
-                progress(done, total)
+            progress(done, total)
         model = schema.ModelT()
         model.version = 3
         model.description = self._description
@@ -176,6 +179,13 @@ class ModelBuilder:
         # Readers older than schema 3a look here, and take the larger of the two.
         table.deprecatedBuiltinCode = min(table.builtinCode, 127)
         return table
+
+
+def _too_large(total: int) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"the weights take {total / 2**30:.1f} GiB, a .tflite file holds 2 GiB with all else: "
+        "choose a smaller recipe (int8), context or model"
+    )
 
 
 def _write_buffer(builder: flatbuffers.Builder, data: Array | None) -> _Written:
