@@ -21,6 +21,7 @@ from foreword.sources.resolve import open_source
 Progress = Callable[[str, int, int], None]
 
 _SHORTEST_CONTEXT = 16
+_SHORTEST_CACHE = 8  # slots
 _WIDEST_CHUNK = 1024
 
 
@@ -68,7 +69,12 @@ def _graph_shape(context: int, prefill: Sequence[int]) -> GraphShape:
     fitting = tuple(width for width in widths if width <= context)
     if not fitting:
         raise UsageError(f"prefill: no width fits the context of {context} tokens: {widths}")
-    return GraphShape(context, prefill=fitting)
+    return GraphShape(context, prefill=fitting, shorter=_shorter(context))
+
+
+def _shorter(context: int) -> tuple[int, ...]:
+    """Return a quarter and a half of the context: few lengths, as each takes time to load."""
+    return tuple(slots for slots in (context // 4, context // 2) if slots >= _SHORTEST_CACHE)
 
 
 def _check_context(spec: DecoderSpec, shape: GraphShape) -> None:
@@ -95,7 +101,7 @@ def _manifest(model: SourceModel, shape: GraphShape, recipe: str) -> Manifest:
             cache_dtype="float32",
         ),
         recipe=recipe,
-        signatures=shape.signatures,
+        signatures=tuple(signature.name for signature in shape.signatures),
         special_tokens=SpecialTokens(tokenizer.start, tokenizer.end, tokenizer.prepend_start),
         provenance=Provenance(model.name, model.license, model.sha256),
         versions={name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")},

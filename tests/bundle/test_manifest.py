@@ -14,6 +14,7 @@ from foreword.bundle.manifest import (
     Provenance,
     Shape,
     SpecialTokens,
+    split_signature,
 )
 from foreword.errors import BundleError
 
@@ -377,3 +378,20 @@ def test_a_truncated_manifest_is_refused(length: int) -> None:
     whole = MANIFEST.to_json()
     if length < len(whole) - 1:
         refusal(whole[:length])
+
+
+def test_signatures_of_shorter_caches_are_accepted_and_split() -> None:
+    names = ["decode", "verify_8", "s64_decode", "s64_verify_8"]
+    manifest = Manifest.from_json(altered("signatures", names), PATH)
+    assert manifest.signatures == tuple(names)
+    assert [split_signature(name) for name in names] == [
+        (None, "decode"),
+        (None, "verify_8"),
+        (64, "decode"),
+        (64, "verify_8"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["s512_decode", "s100000_decode", "s0_decode", "s_decode"])
+def test_a_shorter_cache_is_shorter_than_the_context(name: str) -> None:
+    assert "'signatures" in refusal(altered("signatures", ["decode", name]))

@@ -210,7 +210,8 @@ def test_output_that_is_not_finite_is_an_error_and_the_next_stream_is_clean(
     expected = tokens(engine, PROMPT, GREEDY)
     forget(engine)
     list(engine.stream(PROMPT[:4], SamplingParams(max_new_tokens=1)))
-    graph_of(engine)._keys[:] = np.nan
+    for cache in graph_of(engine)._caches:
+        cache.keys[:] = np.nan
     with pytest.raises(EngineError, match="not a finite number"):
         list(engine.stream(PROMPT, GREEDY))
     assert tokens(engine, PROMPT, GREEDY) == expected

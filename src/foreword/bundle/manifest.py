@@ -31,7 +31,7 @@ MAX_TEXT = 255
 CACHE_DTYPES = ("float32",)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SIGNATURE = re.compile(r"decode|(?:prefill|verify)_([1-9][0-9]{0,6})")
+_SIGNATURE = re.compile(r"(?:s([1-9][0-9]{0,6})_)?(decode|(?:prefill|verify)_([1-9][0-9]{0,6}))")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Manifest:
         return cls(
             shape=shape,
             recipe=fields.text("recipe"),
-            signatures=_read_signatures(fields),
+            signatures=_read_signatures(fields, shape.context),
             special_tokens=_read_special_tokens(fields, shape.vocabulary),
             provenance=Provenance(
                 source=fields.text("source"),
@@ -281,20 +281,32 @@ def _read_shape(fields: _Fields) -> Shape:
     return shape
 
 
-def _read_signatures(fields: _Fields) -> tuple[str, ...]:
+def _read_signatures(fields: _Fields, context: int) -> tuple[str, ...]:
     listed = fields.array("signatures")
     names: list[str] = []
     for key in listed.values:
         name = listed.text(key)
         match = _SIGNATURE.fullmatch(name)
-        if not match or int(match[1] or 1) > MAX_CONTEXT:
-            listed.refuse(key, "decode, prefill_<width> or verify_<width>")
+        if not match or max(int(match[1] or 1), int(match[3] or 1)) > MAX_CONTEXT:
+            listed.refuse(key, "decode, prefill_<width> or verify_<width>, or s<slots>_ before one")
+        if match[1] and int(match[1]) >= context:
+            listed.refuse(key, f"a cache shorter than the context of {context}")
         if name in names:
             listed.refuse(key, "a signature not named before")
         names.append(name)
     if "decode" not in names:
         fields.refuse("signatures", "a list with decode in it")
     return tuple(names)
+
+
+def split_signature(name: str) -> tuple[int | None, str]:
+    """Split a signature's name into its cache length, None for the context, and the rest.
+
+    "s128_prefill_8" gives (128, "prefill_8"). `name` is one that a manifest may hold.
+    """
+    match = _SIGNATURE.fullmatch(name)
+    assert match is not None, name
+    return (int(match[1]) if match[1] else None), match[2]
 
 
 def _read_special_tokens(fields: _Fields, vocabulary: int) -> SpecialTokens:

@@ -15,6 +15,7 @@ import importlib.util
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,16 +23,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foreword.bundle.manifest import Shape
+from foreword.bundle.manifest import Shape, split_signature
+from foreword.engine.cache import Cache, Caches, aligned
 from foreword.errors import EngineError
 
 RUNTIME_VERSION = "2.3.0"  # the ABI below was tested with this version only
 
 FloatArray = NDArray[np.float32]
-HIDDEN = -1e4  # the graph contract's mask value for a slot that may not be attended
 IN_MEMORY = Path(":memory")  # XNNPACK's name for a weight cache that is no file
 
-_ALIGNMENT = 64  # LITERT_HOST_MEMORY_BUFFER_ALIGNMENT
 _MAX_RANK = 8
 _CPU = 1  # kLiteRtHwAcceleratorCpu
 _SILENT = 4  # kLiteRtLogSeveritySilent
@@ -183,32 +183,29 @@ class LiteRtGraph:
         """Run one chunk; see `TokenGraph.run`."""
         if not self._handles:
             raise EngineError("the model is closed: load it again")
-        buffers = self._signatures[signature]
+        chunk = self._chunks[signature]
         count = len(token_ids)
-        end = position + count
-        buffers.tokens[:count] = token_ids
-        buffers.tokens[count:] = 0
-        buffers.positions[:count] = range(position, end)
-        buffers.positions[count:] = end - 1
-        self._mask[:position] = 0
-        self._mask[position:] = HIDDEN
+        # A chunk wider than a cache has no signature there.
+        cache = self._caches.hold(position, max(position + count, len(chunk.tokens)))
+        chunk.fill(token_ids, position)
+        cache.show(position)
+        call = self._calls[cache.slots, signature]
         self._library.call(
             "LiteRtRunCompiledModel",
             self._compiled,
-            ctypes.c_size_t(buffers.index),
-            ctypes.c_size_t(len(buffers.inputs)),
-            buffers.inputs,
-            ctypes.c_size_t(len(buffers.outputs)),
-            buffers.outputs,
+            ctypes.c_size_t(call.index),
+            ctypes.c_size_t(len(call.inputs)),
+            call.inputs,
+            ctypes.c_size_t(len(call.outputs)),
+            call.outputs,
         )
-        self._keys[:, :, position:end] = buffers.keys[:, :, :count]
-        self._values[:, :, :, position:end] = buffers.values[:, :, :count].swapaxes(2, 3)
-        return None if buffers.logits is None else buffers.logits[:count]
+        cache.write(position, chunk.keys[:, :, :count], chunk.values[:, :, :count])
+        return None if chunk.logits is None else chunk.logits[:count]
 
     def clear(self) -> None:
         """Zero the caches."""
-        self._keys[:] = 0
-        self._values[:] = 0
+        for cache in self._caches:
+            cache.clear()
 
     def close(self) -> None:
         """Give the model's memory back; the graph cannot run afterwards."""
@@ -242,27 +239,92 @@ class LiteRtGraph:
         self._compiled = self._own("CompiledModel", compiled)
 
     def _allocate(self, shape: Shape, signatures: Sequence[str]) -> None:
-        layers, heads, size = shape.layers, shape.kv_heads, shape.head_dim
-        self._mask = aligned((shape.context,), "float32")
-        self._keys = aligned((layers, heads, shape.context, size), "float32")
-        self._values = aligned((layers, heads, size, shape.context), "float32")
-        shared = {"mask": self._buffer(self._mask[None, None, None])}
-        for i in range(layers):
-            shared[f"kv_cache_k_{i}"] = self._buffer(self._keys[i, None])
-            shared[f"kv_cache_v_{i}"] = self._buffer(self._values[i, None])
-        self._signatures: dict[str, _Buffers] = {}
+        """Make caches and chunks, and bind every signature of the manifest to them."""
+        split = {name: split_signature(name) for name in signatures}
+        lengths = {slots or shape.context for slots, _ in split.values()}
+        caches = [Cache(shape.layers, shape.kv_heads, shape.head_dim, n) for n in lengths]
+        bound = {cache.slots: self._bind_cache(cache) for cache in caches}
+        self._caches = Caches(caches)
+        self._chunks = {chunk: _Chunk(shape, chunk) for _, chunk in split.values()}
+        inputs = {name: self._bind_inputs(chunk) for name, chunk in self._chunks.items()}
+        outputs = {name: self._bind_outputs(chunk) for name, chunk in self._chunks.items()}
+        self._calls: dict[tuple[int, str], _Call] = {}
+        for index, (name, handle) in enumerate(self._model_signatures()):
+            if name not in split:
+                continue
+            slots, chunk = split[name]
+            ins = bound[slots or shape.context] | inputs[chunk]
+            self._calls[slots or shape.context, chunk] = _Call(
+                index,
+                self._in_order(handle, name, "Input", ins),
+                self._in_order(handle, name, "Output", outputs[chunk]),
+            )
+        missing = [
+            n for n, (slots, c) in split.items() if (slots or shape.context, c) not in self._calls
+        ]
+        if missing:
+            raise EngineError(f"signature {missing[0]} is missing")
+
+    def _model_signatures(self) -> Iterator[tuple[str, ctypes.c_void_p]]:
+        """Name and handle of each signature of the model."""
         count = ctypes.c_size_t()
         self._library.call("LiteRtGetNumModelSignatures", self._model, ctypes.byref(count))
         for index in range(count.value):
             handle = self._library.make(
                 "LiteRtGetModelSignature", self._model, ctypes.c_size_t(index)
             )
-            name = self._text("LiteRtGetSignatureKey", handle)
-            if name in signatures:
-                self._signatures[name] = _Buffers(self, handle, index, name, shape, shared)
-        missing = sorted(set(signatures) - set(self._signatures))
-        if missing:
-            raise EngineError(f"signature {missing[0]} is missing")
+            yield self._text("LiteRtGetSignatureKey", handle), handle
+
+    def _bind_cache(self, cache: Cache) -> dict[str, ctypes.c_void_p]:
+        buffers = {"mask": self._buffer(cache.mask[None, None, None])}
+        for i in range(len(cache.keys)):
+            buffers[f"kv_cache_k_{i}"] = self._buffer(cache.keys[i, None])
+            buffers[f"kv_cache_v_{i}"] = self._buffer(cache.values[i, None])
+        return buffers
+
+    def _bind_inputs(self, chunk: _Chunk) -> dict[str, ctypes.c_void_p]:
+        return {
+            "tokens": self._buffer(chunk.tokens[None]),
+            "input_pos": self._buffer(chunk.positions),
+        }
+
+    def _bind_outputs(self, chunk: _Chunk) -> dict[str, ctypes.c_void_p]:
+        buffers = {}
+        for i in range(len(chunk.keys)):
+            buffers[f"kv_slice_k_{i}"] = self._buffer(chunk.keys[i, None])
+            buffers[f"kv_slice_v_{i}"] = self._buffer(chunk.values[i, None])
+        if chunk.logits is not None:
+            buffers["logits"] = self._buffer(chunk.logits[None])
+        return buffers
+
+    def _in_order(
+        self,
+        handle: ctypes.c_void_p,
+        signature: str,
+        side: str,
+        buffers: Mapping[str, ctypes.c_void_p],
+    ) -> Any:
+        """Return the buffers as the signature orders them; EngineError where one differs."""
+        count = ctypes.c_size_t()
+        self._library.call(f"LiteRtGetNumSignature{side}s", handle, ctypes.byref(count))
+        indices = [ctypes.c_size_t(i) for i in range(count.value)]
+        names = [self._text(f"LiteRtGetSignature{side}Name", handle, i) for i in indices]
+        if sorted(names) != sorted(buffers):
+            strange = sorted(set(names) ^ set(buffers))
+            raise EngineError(
+                f"{side.lower()}s of {signature} differ from the manifest: {strange[:2]}"
+            )
+        # The runtime does not compare: it would write past the end of a smaller array.
+        for i, name in zip(indices, names, strict=True):
+            tensor = self._library.make(f"LiteRtGetSignature{side}TensorByIndex", handle, i)
+            found = self._tensor_type("LiteRtGetRankedTensorType", tensor)
+            expected = self._tensor_type("LiteRtGetTensorBufferTensorType", buffers[name])
+            if found != expected:
+                raise EngineError(
+                    f"{name} of {signature} has shape {list(found[1])}, "
+                    f"the manifest promises {list(expected[1])}"
+                )
+        return (ctypes.c_void_p * len(names))(*(buffers[name].value for name in names))
 
     def _text(self, name: str, *arguments: Any) -> str:
         text = self._library.make(name, *arguments)
@@ -290,91 +352,47 @@ class LiteRtGraph:
         )
 
 
-class _Buffers:
-    """The arrays and tensor buffers of one signature, in the order the model names them."""
+@dataclass(frozen=True)
+class _Call:
+    """A signature by its index, with tensor buffers in the order the model names them."""
 
-    def __init__(
-        self,
-        graph: LiteRtGraph,
-        handle: ctypes.c_void_p,
-        index: int,
-        name: str,
-        shape: Shape,
-        shared: Mapping[str, ctypes.c_void_p],
-    ) -> None:
-        self.index = index
-        kind, _, width = name.partition("_")
+    index: int
+    inputs: Any
+    outputs: Any
+
+
+class _Chunk:
+    """What one run of T tokens takes and gives, the same for every length of the cache."""
+
+    def __init__(self, shape: Shape, signature: str) -> None:
+        kind, _, width = signature.partition("_")
         tokens = int(width or 1)
+        slices = (shape.layers, shape.kv_heads, tokens, shape.head_dim)
         self.tokens = aligned((tokens,), "int32")
         self.positions = aligned((tokens,), "int32")
-        self.keys = aligned((shape.layers, shape.kv_heads, tokens, shape.head_dim), "float32")
-        self.values = aligned((shape.layers, shape.kv_heads, tokens, shape.head_dim), "float32")
+        self.keys: FloatArray = aligned(slices, "float32")
+        self.values: FloatArray = aligned(slices, "float32")
         self.logits: FloatArray | None = None
-        inputs = dict(shared)
-        inputs["tokens"] = graph._buffer(self.tokens[None])
-        inputs["input_pos"] = graph._buffer(self.positions)
-        outputs: dict[str, ctypes.c_void_p] = {}
-        for i in range(shape.layers):
-            outputs[f"kv_slice_k_{i}"] = graph._buffer(self.keys[i, None])
-            outputs[f"kv_slice_v_{i}"] = graph._buffer(self.values[i, None])
         if kind != "prefill":
             self.logits = aligned((tokens, shape.vocabulary), "float32")
-            outputs["logits"] = graph._buffer(self.logits[None])
-        self.inputs = self._in_order(graph, handle, name, "Input", inputs)
-        self.outputs = self._in_order(graph, handle, name, "Output", outputs)
 
-    @staticmethod
-    def _in_order(
-        graph: LiteRtGraph,
-        handle: ctypes.c_void_p,
-        signature: str,
-        side: str,
-        buffers: Mapping[str, ctypes.c_void_p],
-    ) -> Any:
-        count = ctypes.c_size_t()
-        graph._library.call(f"LiteRtGetNumSignature{side}s", handle, ctypes.byref(count))
-        indices = [ctypes.c_size_t(i) for i in range(count.value)]
-        names = [graph._text(f"LiteRtGetSignature{side}Name", handle, i) for i in indices]
-        if sorted(names) != sorted(buffers):
-            strange = sorted(set(names) ^ set(buffers))
-            raise EngineError(
-                f"{side.lower()}s of {signature} differ from the manifest: {strange[:2]}"
-            )
-        # The runtime does not compare: it would write past the end of a smaller array.
-        for i, name in zip(indices, names, strict=True):
-            tensor = graph._library.make(f"LiteRtGetSignature{side}TensorByIndex", handle, i)
-            found = graph._tensor_type("LiteRtGetRankedTensorType", tensor)
-            expected = graph._tensor_type("LiteRtGetTensorBufferTensorType", buffers[name])
-            if found != expected:
-                raise EngineError(
-                    f"{name} of {signature} has shape {list(found[1])}, "
-                    f"the manifest promises {list(expected[1])}"
-                )
-        return (ctypes.c_void_p * len(names))(*(buffers[name].value for name in names))
-
-
-def aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """Return a zeroed array whose first axis steps over blocks the runtime may bind apart.
-
-    Every block starts at a multiple of 64 bytes, so that `array[i]` can be a tensor buffer.
-    """
-    itemsize = np.dtype(dtype).itemsize
-    strides = [itemsize]
-    for extent in reversed(shape[1:]):
-        strides.insert(0, strides[0] * extent)
-    if len(shape) > 2:
-        strides[0] = -(-strides[0] // _ALIGNMENT) * _ALIGNMENT
-    memory = np.zeros(strides[0] * shape[0] + _ALIGNMENT, np.uint8)
-    offset = -memory.ctypes.data % _ALIGNMENT
-    return np.ndarray(shape, dtype, memory.data, offset, strides)
+    def fill(self, token_ids: Sequence[int], position: int) -> None:
+        """Set tokens and positions; padding is token 0 at the last real position."""
+        count = len(token_ids)
+        self.tokens[:count] = token_ids
+        self.tokens[count:] = 0
+        self.positions[:count] = range(position, position + count)
+        self.positions[count:] = position + count - 1
 
 
 def widths_by_kind(signatures: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Chunk widths of each kind of signature, ascending: {"decode": (1,), "prefill": (8, …)}."""
     widths: dict[str, tuple[int, ...]] = {"decode": (), "prefill": (), "verify": ()}
     for name in signatures:
-        kind, _, width = name.partition("_")
-        widths[kind] = tuple(sorted((*widths.get(kind, ()), int(width or 1))))
+        slots, chunk = split_signature(name)
+        kind, _, width = chunk.partition("_")
+        if slots is None:
+            widths[kind] = tuple(sorted((*widths[kind], int(width or 1))))
     return widths
 
 

@@ -30,20 +30,39 @@ HIDDEN = -1e4
 
 
 @dataclass(frozen=True)
+class Signature:
+    """One signature: `kind` of work on `width` tokens, over a cache of `slots`."""
+
+    name: str
+    kind: str
+    width: int
+    slots: int
+
+
+@dataclass(frozen=True)
 class GraphShape:
-    """Cache slots (the context) and the chunk widths of the prefill and verify signatures."""
+    """Cache slots (the context) and the chunk widths of the prefill and verify signatures.
+
+    `shorter` are lengths below the context for which every signature exists once more, as
+    `s<slots>_<name>`: a step reads the whole cache, and most texts are short.
+    """
 
     context: int
     prefill: tuple[int, ...] = (8, 32, 128)
     verify: tuple[int, ...] = (8,)
+    shorter: tuple[int, ...] = ()
 
     @property
-    def signatures(self) -> tuple[str, ...]:
-        """Names of all signatures of the model."""
-        return (
-            "decode",
-            *(f"prefill_{width}" for width in self.prefill),
-            *(f"verify_{width}" for width in self.verify),
+    def signatures(self) -> tuple[Signature, ...]:
+        """All signatures of the model; a chunk wider than a cache has none there."""
+        chunks = [("decode", "decode", 1)]
+        chunks += [(f"prefill_{width}", "prefill", width) for width in self.prefill]
+        chunks += [(f"verify_{width}", "verify", width) for width in self.verify]
+        return tuple(
+            Signature(name if slots == self.context else f"s{slots}_{name}", kind, width, slots)
+            for slots in (self.context, *self.shorter)
+            for name, kind, width in chunks
+            if width <= slots
         )
 
 
@@ -51,11 +70,14 @@ def build(decoder: Decoder, shape: GraphShape, encoder: WeightEncoder) -> ModelB
     """Lay out every signature; weights are read and encoded when the result is written."""
     model = ModelBuilder("Foreword token model")
     weights = _Weights(model, decoder, encoder, shape.context)
-    for name in shape.signatures:
-        kind, _, width = name.partition("_")
+    for signature in shape.signatures:
         _Signature(
-            model.subgraph(name), decoder.spec, weights, shape.context, int(width or 1)
-        ).build(logits=kind != "prefill")
+            model.subgraph(signature.name),
+            decoder.spec,
+            weights,
+            signature.slots,
+            signature.width,
+        ).build(logits=signature.kind != "prefill")
     return model
 
 

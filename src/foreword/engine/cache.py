@@ -1,0 +1,89 @@
+"""The key/value cache: NumPy memory that the runtime reads in place, in a few lengths.
+
+A step reads the whole cache it is given, used or not, so a short text goes to a short
+one. The lengths hold the same tokens; a text that outgrows one is copied to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+HIDDEN = -1e4  # the graph contract's mask value for a slot that may not be attended
+_ALIGNMENT = 64  # LITERT_HOST_MEMORY_BUFFER_ALIGNMENT
+
+
+class Cache:
+    """Keys [layers, K, S, H], values [layers, K, H, S] and the mask [S] of S slots."""
+
+    def __init__(self, layers: int, kv_heads: int, head_dim: int, slots: int) -> None:
+        self.slots = slots
+        self.mask: FloatArray = aligned((slots,), "float32")
+        self.keys: FloatArray = aligned((layers, kv_heads, slots, head_dim), "float32")
+        self.values: FloatArray = aligned((layers, kv_heads, head_dim, slots), "float32")
+
+    def show(self, length: int) -> None:
+        """Let the first `length` slots be attended, and hide the others."""
+        self.mask[:length] = 0
+        self.mask[length:] = HIDDEN
+
+    def write(self, position: int, keys: FloatArray, values: FloatArray) -> None:
+        """Store the slices [layers, K, n, H] of n tokens at slots `position…`."""
+        end = position + keys.shape[2]
+        self.keys[:, :, position:end] = keys
+        self.values[:, :, :, position:end] = values.swapaxes(2, 3)
+
+    def take(self, other: Cache, length: int) -> None:
+        """Copy the first `length` slots of another cache."""
+        self.keys[:, :, :length] = other.keys[:, :, :length]
+        self.values[:, :, :, :length] = other.values[:, :, :, :length]
+
+    def clear(self) -> None:
+        """Zero every slot."""
+        self.keys[:] = 0
+        self.values[:] = 0
+
+
+class Caches:
+    """The lengths there are, ascending, and the one that holds the text now."""
+
+    def __init__(self, caches: Sequence[Cache]) -> None:
+        self._caches = sorted(caches, key=lambda cache: cache.slots)
+        self._current = self._caches[0]
+
+    def __iter__(self) -> Any:
+        return iter(self._caches)
+
+    def hold(self, position: int, end: int) -> Cache:
+        """Return the cache to run tokens `position…end` on, with those before in it.
+
+        It grows with the text and shrinks only when a text starts anew: going back and
+        forth at a boundary would copy at every keystroke.
+        """
+        least = max(end, self._current.slots if position else 0)
+        chosen = next(cache for cache in self._caches if cache.slots >= least)
+        if chosen is not self._current:
+            chosen.take(self._current, position)
+            self._current = chosen
+        return chosen
+
+
+def aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """Return a zeroed array whose first axis steps over blocks the runtime may bind apart.
+
+    Every block starts at a multiple of 64 bytes, so that `array[i]` can be a tensor buffer.
+    """
+    itemsize = np.dtype(dtype).itemsize
+    strides = [itemsize]
+    for extent in reversed(shape[1:]):
+        strides.insert(0, strides[0] * extent)
+    if len(shape) > 2:
+        strides[0] = -(-strides[0] // _ALIGNMENT) * _ALIGNMENT
+    memory = np.zeros(strides[0] * shape[0] + _ALIGNMENT, np.uint8)
+    offset = -memory.ctypes.data % _ALIGNMENT
+    return np.ndarray(shape, dtype, memory.data, offset, strides)
