@@ -30,7 +30,7 @@ import foreword
 from foreword.sources.known import DEFAULT, pull
 
 ROOT = Path(__file__).parent.parent
-PROMPT = [5 + i for i in range(400)]
+PROMPT = [20 + i for i in range(500)]
 SETTLE_SECONDS = 0.05  # lets the other library's threads stop spinning
 
 
@@ -160,9 +160,10 @@ class Foreword:
         list(self.engine.stream(PROMPT[:count], one))
         return (time.perf_counter() - started) * 1e3
 
-    def decode_tokens_per_s(self, tokens: int = 32) -> float:
+    def decode_tokens_per_s(self, after: int, tokens: int = 32) -> float:
         params = foreword.SamplingParams(max_new_tokens=tokens + 1, ignore_eos=True)
-        list(self.engine.stream(PROMPT[:100], params))
+        self.forget()
+        list(self.engine.stream(PROMPT[:after], params))
         speed = self.engine.stats.decode_tokens_per_s
         assert speed is not None
         return speed
@@ -196,9 +197,9 @@ class LlamaCpp:
         self._argmax()
         return (time.perf_counter() - started) * 1e3
 
-    def decode_tokens_per_s(self, tokens: int = 32) -> float:
+    def decode_tokens_per_s(self, after: int, tokens: int = 32) -> float:
         self.model.reset()
-        self.model.eval(PROMPT[:100])
+        self.model.eval(PROMPT[:after])
         token = self._argmax()
         started = time.perf_counter()
         for _ in range(tokens):
@@ -212,7 +213,9 @@ def side_by_side(bundle: Path, q8_0: Path, options: argparse.Namespace) -> dict[
     ours = Foreword(bundle, options.threads)
     theirs = LlamaCpp(q8_0, options.context, options.threads)
     figures: dict[str, Callable[[Any], float]] = {
-        "decode_tokens_per_s": lambda peer: peer.decode_tokens_per_s(),
+        "decode_tokens_per_s": lambda peer: peer.decode_tokens_per_s(90),
+        "decode_tokens_per_s_after_220": lambda peer: peer.decode_tokens_per_s(220),
+        "decode_tokens_per_s_after_470": lambda peer: peer.decode_tokens_per_s(470),
         "first_token_ms_5": lambda peer: peer.first_token_ms(5),
         "first_token_ms_32": lambda peer: peer.first_token_ms(32),
         "first_token_ms_128": lambda peer: peer.first_token_ms(128),
@@ -280,12 +283,12 @@ def show(results: dict[str, Any]) -> None:
     print(f"bundle         {convert['bundle_bytes'] / 1e6:.1f} MB")
     print(f"--help         {command['help_seconds']['median']} s")
     print(f"first token    {command['first_token_seconds']['median']} s from command start")
-    print(f"{'':<24}{'foreword':>12}{'llama.cpp':>12}{'ratio':>8}  (range)")
+    print(f"{'':<31}{'foreword':>12}{'llama.cpp':>12}{'ratio':>8}  (range)")
     for name, row in results["side_by_side"].items():
         if isinstance(row, dict):
             ratio = row["times_as_fast"]
             print(
-                f"{name:<24}{row['foreword']['median']:>12}{row['llama.cpp']['median']:>12}"
+                f"{name:<31}{row['foreword']['median']:>12}{row['llama.cpp']['median']:>12}"
                 f"{ratio['median']:>8.2f}  ({ratio['min']:.2f} to {ratio['max']:.2f})"
             )
     print(
