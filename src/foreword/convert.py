@@ -103,7 +103,12 @@ def _manifest(model: SourceModel, shape: GraphShape, recipe: str) -> Manifest:
         recipe=recipe,
         signatures=tuple(signature.name for signature in shape.signatures),
         special_tokens=SpecialTokens(tokenizer.start, tokenizer.end, tokenizer.prepend_start),
-        provenance=Provenance(model.name, model.license, model.sha256),
+        provenance=Provenance(_printable(model.name), model.license, model.sha256),
         versions={name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")},
         files={},
     )
+
+
+def _printable(name: str) -> str:
+    """Return a file's name as a manifest may hold it: one short printable line."""
+    return "".join(c if c.isprintable() else "?" for c in name)[:255] or "unnamed"

@@ -138,13 +138,18 @@ def test_remove_deletes_a_damaged_bundle(stored: Path, home: Path) -> None:
     assert tree(home) == ["bundles"]
 
 
-def test_remove_deletes_nothing_that_is_not_a_bundle(home: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
+def test_remove_deletes_nothing_that_is_not_a_bundle(home: Path) -> None:
+    mine = home / "bundles" / "mine"
+    mine.mkdir(parents=True)
     (mine / "letter.txt").touch()
-    assert "letter.txt" in refusal(run("remove", mine))
-    assert "no/such" in refusal(run("remove", "no/such"))
+    assert "letter.txt" in refusal(run("remove", "mine"))
     assert tree(mine) == ["letter.txt"]
+
+
+def test_remove_takes_names_and_no_paths(stored: Path) -> None:
+    for name in (stored, "no/such", "nothing", "..", ""):
+        assert "no stored bundle" in refusal(run("remove", name))
+    assert stored.is_dir()
 
 
 def test_the_version_is_printed() -> None:

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from command import SOURCES
 from foreword.bundle.store import Bundle, open_bundle
 from foreword.engine import runtime
-from foreword.engine.runtime import IN_MEMORY, LiteRtGraph, aligned, widths_by_kind
+from foreword.engine.cache import aligned
+from foreword.engine.graph import widths_by_kind
+from foreword.engine.runtime import IN_MEMORY, LiteRtGraph
 from foreword.errors import EngineError
 from tiny import CONTEXT, write_tiny_bundle
 

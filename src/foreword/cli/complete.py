@@ -12,6 +12,7 @@ from foreword.cli.console import (
     QuietOption,
     dimmed,
     guarded,
+    harmless,
     is_terminal,
     note,
     print_json,
@@ -121,11 +122,12 @@ def _window(engine: Engine, prompt: str, limit: int | None) -> Window:
 
 
 def _stream(engine: Engine, window: Window, params: SamplingParams, prompt: str) -> None:
+    shown = harmless if is_terminal(sys.stdout) else str
     if is_terminal(sys.stdout):
-        print(dimmed(prompt), end="", flush=True)
+        print(dimmed(shown(prompt)), end="", flush=True)
     try:
         for step in engine.stream(window.token_ids, params):
-            print(step.text, end="", flush=True)
+            print(shown(step.text), end="", flush=True)
     finally:
         print(flush=True)
 

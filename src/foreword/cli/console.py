@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ParamSpec, TextIO
 
@@ -78,6 +79,13 @@ def is_terminal(stream: TextIO) -> bool:
 def dimmed(text: str) -> str:
     """Return text in a quieter colour, where stdout is a terminal that wants colours."""
     return f"\x1b[2m{text}\x1b[0m" if _colours(sys.stdout) else text
+
+
+def harmless(text: str) -> str:
+    """Return text without control characters, which could drive a terminal that shows it."""
+    return "".join(
+        "\ufffd" if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text
+    )
 
 
 def _painted(text: str, colour: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,19 +18,21 @@ def remove(
 ) -> None:
     """Delete a bundle, its packed weights and, for a known model, its download."""
     from foreword.bundle.home import bundles_dir, downloads_dir
-    from foreword.bundle.store import find_bundle, open_bundle, remove_bundle
+    from foreword.bundle.store import open_bundle, remove_bundle
     from foreword.engine.load import drop_weight_cache
     from foreword.errors import BundleError
     from foreword.sources.known import KNOWN, is_pulled
 
     freed = 0
     download = is_pulled(name, downloads_dir()) if name in KNOWN else None
-    if download is None or (bundles_dir() / name).exists():
-        path = find_bundle(name)
-        try:
+    # A name, never a path: what lies elsewhere is not ours to delete.
+    path = bundles_dir() / Path(name).name
+    named = name == path.name and name[:1] not in ("", ".")
+    if not (named and (path.exists() or download)):
+        raise BundleError(f"no stored bundle is named {name!r}: 'foreword list' shows them")
+    if path.exists():
+        with contextlib.suppress(BundleError):  # damaged: it can still be deleted
             freed += drop_weight_cache(open_bundle(path))
-        except BundleError:  # damaged: its weights cannot be named, it can still be deleted
-            freed += 0
         freed += remove_bundle(path)
     if download is not None:
         freed += download.stat().st_size

@@ -10,8 +10,9 @@ from typing import Literal, Protocol
 
 from foreword.bundle.manifest import Manifest
 from foreword.bundle.tokenizer import TextStream, Tokenizer
+from foreword.engine.cache import FloatArray
+from foreword.engine.graph import TokenGraph
 from foreword.engine.prefix import Prefix, plan
-from foreword.engine.runtime import FloatArray, TokenGraph
 from foreword.engine.sampling import Sampler, SamplingParams, log_probability
 from foreword.errors import EngineError, PromptError
 

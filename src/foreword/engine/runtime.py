@@ -18,18 +18,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from foreword.bundle.manifest import Shape, split_signature
-from foreword.engine.cache import Cache, Caches, aligned
+from foreword.engine.cache import Cache, Caches, FloatArray, aligned
+from foreword.engine.graph import widths_by_kind
 from foreword.errors import EngineError
 
 RUNTIME_VERSION = "2.3.0"  # the ABI below was tested with this version only
 
-FloatArray = NDArray[np.float32]
 IN_MEMORY = Path(":memory")  # XNNPACK's name for a weight cache that is no file
 
 _MAX_RANK = 8
@@ -39,36 +38,6 @@ _INT = 2  # kLiteRtAnyTypeInt
 _ELEMENT_TYPES = {"float32": 1, "int32": 2}
 _AUTO_REGISTER_ACCELERATORS, _MIN_LOGGER_SEVERITY = 24, 25  # LiteRtEnvOptionTag
 _STDERR = threading.Lock()
-
-
-class TokenGraph(Protocol):
-    """A token model as the engine sees it: run tokens at a position, get logits back."""
-
-    @property
-    def context(self) -> int:
-        """Slots of the cache."""
-        ...
-
-    @property
-    def widths(self) -> Mapping[str, tuple[int, ...]]:
-        """Chunk widths of each kind of signature: `decode`, `prefill`, `verify`."""
-        ...
-
-    def run(self, signature: str, token_ids: Sequence[int], position: int) -> FloatArray | None:
-        """Run `token_ids` at slots `position…`, keep their keys and values in the cache.
-
-        Returns logits [len(token_ids), vocabulary], overwritten by the next run, or None
-        for a prefill signature. Slots from `position` on are hidden from attention.
-        """
-        ...
-
-    def clear(self) -> None:
-        """Zero the caches: a NaN in a hidden slot would spread, a stale number does not."""
-        ...
-
-    def close(self) -> None:
-        """Give the model's memory back."""
-        ...
 
 
 class _Any(ctypes.Structure):
@@ -383,17 +352,6 @@ class _Chunk:
         self.tokens[count:] = 0
         self.positions[:count] = range(position, position + count)
         self.positions[count:] = position + count - 1
-
-
-def widths_by_kind(signatures: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Chunk widths of each kind of signature, ascending: {"decode": (1,), "prefill": (8, …)}."""
-    widths: dict[str, tuple[int, ...]] = {"decode": (), "prefill": (), "verify": ()}
-    for name in signatures:
-        slots, chunk = split_signature(name)
-        kind, _, width = chunk.partition("_")
-        if slots is None:
-            widths[kind] = tuple(sorted((*widths[kind], int(width or 1))))
-    return widths
 
 
 @contextlib.contextmanager
