@@ -612,10 +612,16 @@ def test_a_stored_bundle_is_found_by_its_name(store: Path) -> None:
     assert find_bundle("known") == store / "known"
 
 
-def test_an_existing_path_wins_over_a_name(store: Path) -> None:
+def test_a_stored_name_wins_over_what_lies_in_the_current_directory(store: Path) -> None:
     Path("known").mkdir()
-    assert find_bundle("known") == Path("known")
+    assert find_bundle("known") == store / "known"
+    assert find_bundle("./known") == Path("./known")
     assert find_bundle(store / "known") == store / "known"
+
+
+def test_a_path_of_one_part_is_found_where_no_such_name_is_stored(store: Path) -> None:
+    Path("mine").mkdir()
+    assert find_bundle("mine") == Path("mine")
 
 
 @pytest.mark.parametrize(

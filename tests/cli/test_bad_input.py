@@ -164,17 +164,17 @@ def test_a_conversion_that_can_never_work_is_a_matter_of_usage(
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--max-new-tokens", "0", "max_new_tokens: expected from 1 up, found 0"),
+        ("--max-new-tokens", "0", "--max-new-tokens: expected from 1 up, found 0"),
         ("--temperature", "-1", "temperature: expected from 0 to 100, found -1.0"),
         ("--temperature", "nan", "temperature: expected from 0 to 100, found nan"),
-        ("--top-k", "-1", "top_k"),
-        ("--top-p", "0", "top_p"),
-        ("--min-p", "2", "min_p"),
-        ("--repetition-penalty", "0", "repetition_penalty"),
+        ("--top-k", "-1", "--top-k: "),
+        ("--top-p", "0", "--top-p: "),
+        ("--min-p", "2", "--min-p: "),
+        ("--repetition-penalty", "0", "--repetition-penalty: "),
         ("--seed", "-1", "seed: expected 0 or more, found -1"),
         ("--stop", "", "stop: expected non-empty strings"),
-        ("--context-tokens", "0", "context_tokens: expected 1 or more, found 0"),
-        ("--context-tokens", "49", "context_tokens: this model holds 48, found 49"),
+        ("--context-tokens", "0", "--context-tokens: expected 1 or more, found 0"),
+        ("--context-tokens", "49", "--context-tokens: this model holds 48, found 49"),
         ("--threads", "0", "threads: expected from 1 to 1024, found 0"),
         ("--threads", "1000000", "threads: expected from 1 to 1024, found 1000000"),
     ],
@@ -280,7 +280,7 @@ def test_standard_input_that_is_not_utf8_is_refused(bundle: Path) -> None:
 
 def test_an_argument_that_is_not_utf8_is_refused(bundle: Path) -> None:
     result = spawn("complete", os.fsdecode(b"caf\xe9"), "--model", bundle)
-    assert "not valid UTF-8" in refusal(result)
+    assert "expected UTF-8" in refusal(result)
 
 
 # Places

@@ -108,7 +108,7 @@ def test_inspect_verifies_only_when_asked(stored: Path) -> None:
 def test_list_without_anything_names_the_known_models(home: Path) -> None:
     result = run("list")
     assert (result.status, result.err) == (0, "")
-    assert result.out.split() == ["smollm2-135m-instruct", "known,", "made", "on", "first", "use"]
+    assert result.out.split() == ["smollm2-135m-instruct", "made", "on", "first", "use"]
     assert not home.exists()
 
 

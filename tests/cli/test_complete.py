@@ -133,10 +133,9 @@ def test_a_text_beyond_the_context_keeps_its_end_and_says_so(bundle: Path) -> No
     found = json.loads(result.out)
     assert found["prompt_tokens"] <= CONTEXT // 2
     kept, dropped = found["prompt_tokens"], found["dropped_tokens"]
-    assert result.err == (
-        f"foreword: the text has {kept + dropped} tokens: its last {kept} are used "
-        "(--context-tokens)\n"
-    )
+    cut = f"the text has {kept + dropped} tokens: its last {kept} are used (--context-tokens)"
+    full = f"the context of {CONTEXT} tokens is full: nothing more fits"
+    assert result.err == f"foreword: {cut}\nforeword: {full}\n"
 
 
 def test_quiet_says_nothing_of_a_text_that_was_cut(bundle: Path) -> None:
@@ -242,3 +241,10 @@ def test_pull_prints_the_path_and_a_second_pull_does_nothing(
     assert "pulled, not converted" in run("list").out
     assert run("remove", "tiny").out.startswith("removed tiny, ")
     assert not path.exists()
+
+
+def test_without_a_text_on_a_terminal_it_says_how_to_give_one(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foreword.cli.complete.is_terminal", lambda stream: True)
+    assert "TEXT is missing" in refusal(run("complete", "--model", bundle), status=2)

@@ -215,3 +215,8 @@ def test_output_that_is_not_finite_is_an_error_and_the_next_stream_is_clean(
     with pytest.raises(EngineError, match="not a finite number"):
         list(engine.stream(PROMPT, GREEDY))
     assert tokens(engine, PROMPT, GREEDY) == expected
+
+
+def test_text_in_place_of_tokens_is_told_how_to_become_tokens(engine: Engine) -> None:
+    with pytest.raises(PromptError, match="encode"):
+        engine.stream("hello")  # type: ignore[arg-type]

@@ -169,18 +169,20 @@ def list_bundles(directory: Path) -> list[Listed]:
 
 
 def find_bundle(name_or_path: str | Path) -> Path:
-    """Return the path of a bundle: an existing path, else the stored bundle of that name.
+    """Return the path of a bundle: the stored one of that name, else an existing path.
+
+    A name never means what happens to lie in the current directory: `./name` does.
 
     What is there is not opened. Raises BundleError, with the names there are, for neither.
     """
     text = str(name_or_path)
-    if text and os.path.lexists(text):
-        return Path(text)
     stored = bundles_dir()
     # A name is one plain component, so that it cannot lead out of the store.
     is_name = text == Path(text).name and text[:1] not in ("", ".")
     if is_name and os.path.lexists(stored / text):
         return stored / text
+    if text and os.path.lexists(text):
+        return Path(text)
     listed = list_bundles(stored)
     names = [shown(Path(item.path.name)) for item in listed if isinstance(item.found, Bundle)]
     known = f"the name of one ({', '.join(names)})" if names else "a name (none is stored yet)"

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 @guarded
 def complete(
     text: Annotated[
-        str | None, typer.Argument(help="The text to continue; - reads standard input.")
+        str | None,
+        typer.Argument(help="The text to continue; - reads standard input, as a pipe does."),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="A bundle's path or its name.")
@@ -84,6 +85,9 @@ def complete(
             print_json(_as_json(engine, window, params, bundle.name))
         else:
             _stream(engine, window, params, prompt)
+        stats = engine.stats
+        if stats.prompt_tokens + stats.generated_tokens > engine.context and not quiet:
+            note(f"the context of {engine.context} tokens is full: nothing more fits")
     finally:
         engine.close()
 
@@ -91,12 +95,16 @@ def complete(
 def _prompt(text: str | None) -> str:
     """Return the text to continue; the newline that ends piped text is not part of it."""
     if text is None:
-        text = "" if is_terminal(sys.stdin) else "-"
+        if is_terminal(sys.stdin):
+            raise UsageError("TEXT is missing: give the text to continue, or - and type it")
+        text = "-"
     if text != "-":
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise PromptError("the text is not valid UTF-8: expected UTF-8") from None
+            raise PromptError(
+                "the text has bytes that are no letters in this locale: expected UTF-8"
+            ) from None
         return text
     raw = sys.stdin.buffer.read()
     try:

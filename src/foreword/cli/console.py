@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Annotated, Any, ParamSpec, TextIO
 
 import typer
 
-from foreword.errors import ForewordError
+from foreword.errors import ForewordError, UsageError
 
 P = ParamSpec("P")
 Report = Callable[[str, int, int], None]
@@ -39,6 +40,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
             sys.stdout.flush()
+        except UsageError as error:
+            # The library names its parameters, a person typed options.
+            option = re.sub(r"^[a-z_]+(?=: )", _as_option, str(error))
+            fail(option, error.exit_status)
         except ForewordError as error:
             fail(str(error), error.exit_status)
         except KeyboardInterrupt:
@@ -48,10 +53,16 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             # The reader has gone; python would complain once more when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
-        except (OSError, MemoryError) as error:
-            fail(str(error) or "not enough memory", 1)
+        except OSError as error:
+            fail(f"{error.filename or 'the output'}: {error.strerror or error}", 1)
+        except MemoryError:
+            fail("there is not enough memory", 1)
 
     return run
+
+
+def _as_option(parameter: re.Match[str]) -> str:
+    return "--" + parameter[0].replace("_", "-")
 
 
 def fail(message: str, status: int) -> None:

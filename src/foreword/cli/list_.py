@@ -33,7 +33,7 @@ def list_(as_json: JsonOption = False) -> None:
     names = {row["name"] for row in bundles}
     for model in known:
         if model["name"] not in names:
-            state = "pulled, not converted" if model["pulled"] else "known, made on first use"
+            state = "pulled, not converted" if model["pulled"] else "made on first use"
             print(f"{model['name']:<28} {state}")
     for item in listed:
         if not isinstance(item.found, Bundle):

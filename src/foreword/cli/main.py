@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -48,6 +49,8 @@ def options(
 def main() -> None:
     """Run the command line; the entry point of the console script."""
     _mend_streams()
+    # Asked to end, leave by the usual way: half-written files are removed on it.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app()
     except KeyboardInterrupt:  # outside a command: still importing

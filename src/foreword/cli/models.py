@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from foreword.cli.console import note, progress
-from foreword.errors import OutputError
+from foreword.errors import BundleError, OutputError
 
 
 def ready(model: str | None, quiet: bool) -> Path:
-    """Return the bundle to run: by path, by name, or the default model's.
+    """Return the bundle to run: by name, by path, or the default model's.
 
     A known model that is not there yet is fetched and converted. Raises BundleError and
     whatever fetching and converting raise.
@@ -19,10 +19,13 @@ def ready(model: str | None, quiet: bool) -> Path:
     from foreword.sources.known import DEFAULT, KNOWN
 
     name = DEFAULT if model is None else model
+    if name not in KNOWN:
+        try:
+            return find_bundle(name)
+        except BundleError as error:
+            raise BundleError(f"{error}; made on first use: {', '.join(KNOWN)}") from None
     path = bundles_dir() / name
-    if name not in KNOWN or path.exists() or Path(name).exists():
-        return find_bundle(name)
-    return _make(name, path, quiet)
+    return path if path.exists() else _make(name, path, quiet)
 
 
 def _make(name: str, path: Path, quiet: bool) -> Path:

@@ -74,6 +74,12 @@ class Engine:
         self._prefix = Prefix()
         self._turn = 0
 
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     @property
     def context(self) -> int:
         """Tokens the cache holds: prompt and continuation together."""
@@ -114,6 +120,8 @@ class Engine:
         return self._generate(prompt, params or SamplingParams(), cancel, self._turn)
 
     def _checked(self, token_ids: Sequence[int]) -> list[int]:
+        if isinstance(token_ids, str):
+            raise PromptError("expected token ids, found text: give stream(model.encode(text))")
         prompt = list(token_ids)
         start = self.manifest.special_tokens.start
         if not prompt:

