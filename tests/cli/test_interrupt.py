@@ -102,6 +102,15 @@ def test_a_replacement_leaves_the_bundle_that_was_there(gguf: Path, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_a_conversion_that_is_asked_to_end_leaves_nothing_either(
+    gguf: Path, tmp_path: Path
+) -> None:
+    ended = AT_STAGE.replace("SIGINT", "SIGTERM") + PROGRAM
+    command = ("convert", gguf, "--context", "64", "-o", tmp_path / "bundle")
+    assert finish(start(*command, program=ended)).status == 128 + signal.SIGTERM
+    assert tree(tmp_path) == []
+
+
 def test_a_stream(gguf: Path, tmp_path: Path) -> None:
     bundle = foreword.convert(gguf, tmp_path / "bundle", context=1 << 14)
     manifest = bundle.path / "bundle.json"
