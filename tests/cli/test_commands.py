@@ -174,10 +174,13 @@ def test_help_goes_to_stdout(command: tuple[str, ...]) -> None:
     ],
     ids=" ".join,
 )
-def test_usage_the_parser_refuses_has_status_2_and_leaves_stdout_empty(
-    arguments: tuple[str, ...],
-) -> None:
+def test_usage_the_parser_refuses_is_one_line_with_status_2(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
-    assert (result.status, result.out) == (2, "")
-    assert "Usage" in result.err
-    assert "Traceback" not in result.err
+    assert result.out == ""
+    assert "--help" in refusal(result, status=2)
+
+
+def test_without_a_command_it_shows_what_there_is() -> None:
+    result = run()
+    assert (result.status, result.err) == (0, "")
+    assert "complete" in result.out

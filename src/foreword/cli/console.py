@@ -66,9 +66,14 @@ def _as_option(parameter: re.Match[str]) -> str:
 
 
 def fail(message: str, status: int) -> None:
-    """Print an error in one line and leave with a status."""
+    """Print an error in one line and leave the command with a status."""
+    raise typer.Exit(print_error(message, status))
+
+
+def print_error(message: str, status: int) -> int:
+    """Print an error in one line and return the status to leave with."""
     note(f"{_painted('error:', '31')} {' '.join(message.split())}")
-    raise typer.Exit(status)
+    return status
 
 
 def note(message: str) -> None:

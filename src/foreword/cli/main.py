@@ -12,12 +12,11 @@ import typer
 
 from foreword import __version__
 from foreword.cli import complete, convert, inspect, list_, pull, remove
-from foreword.cli.console import INTERRUPTED
+from foreword.cli.console import INTERRUPTED, print_error
 
 app = typer.Typer(
     name="foreword",
     help="Text autocomplete that runs wholly on this device. Start with: foreword complete TEXT",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,10 +50,18 @@ def main() -> None:
     _mend_streams()
     # Asked to end, leave by the usual way: half-written files are removed on it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    arguments = sys.argv[1:] or ["--help"]
     try:
-        app()
-    except KeyboardInterrupt:  # outside a command: still importing
+        status = app(arguments, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):  # outside a command: still importing
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        # The module of typer's own errors differs between its versions.
+        describe = getattr(error, "format_message", None)
+        if describe is None:
+            raise
+        sys.exit(print_error(f"{describe()} ('foreword COMMAND --help' lists what there is)", 2))
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _mend_streams() -> None:
