@@ -96,7 +96,7 @@ class ModelBuilder:
         self._description = description
         self._buffers: list[Callable[[], Array] | Weight | None] = [None]  # 0 is "no data"
         self._constants: dict[tuple[str, Shape, bytes], int] = {}
-        self._codes: dict[int, int] = {}
+        self._codes: dict[tuple[int, int], int] = {}
         self._subgraphs: list[SubgraphBuilder] = []
 
     def weight(
@@ -128,8 +128,7 @@ class ModelBuilder:
 
     def operator_code(self, code: int, version: int) -> int:
         """Index of a built-in operator in the file's table of operators."""
-        key = code << 8 | version
-        return self._codes.setdefault(key, len(self._codes))
+        return self._codes.setdefault((code, version), len(self._codes))
 
     def write(self, file: BinaryIO, progress: Callable[[int, int], None] | None = None) -> None:
         """Encode every weight and write the model; `progress(done_bytes, total_bytes)`.
@@ -163,7 +162,7 @@ class ModelBuilder:
         model = schema.ModelT()
         model.version = 3
         model.description = self._description
-        model.operatorCodes = [self._code_table(key) for key in self._codes]
+        model.operatorCodes = [_code_table(*key) for key in self._codes]
         model.subgraphs = [subgraph.table for subgraph in self._subgraphs]
         model.buffers = written
         model.signatureDefs = [
@@ -172,13 +171,13 @@ class ModelBuilder:
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         file.write(memoryview(builder.Bytes)[builder.Head() :])
 
-    @staticmethod
-    def _code_table(key: int) -> Any:
-        table = schema.OperatorCodeT()
-        table.builtinCode, table.version = key >> 8, key & 0xFF
-        # Readers older than schema 3a look here, and take the larger of the two.
-        table.deprecatedBuiltinCode = min(table.builtinCode, 127)
-        return table
+
+def _code_table(code: int, version: int) -> Any:
+    table = schema.OperatorCodeT()
+    table.builtinCode, table.version = code, version
+    # Readers older than schema 3a look here, and take the larger of the two.
+    table.deprecatedBuiltinCode = min(code, 127)
+    return table
 
 
 def _too_large(total: int) -> UnsupportedModelError:

@@ -14,8 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from foreword.graph import ops
-from foreword.graph.builder import Encoded, ModelBuilder, SubgraphBuilder, Tensor, Weight
-from foreword.graph.builder import WeightEncoder as WeightEncoder
+from foreword.graph.builder import (
+    Encoded,
+    ModelBuilder,
+    SubgraphBuilder,
+    Tensor,
+    Weight,
+    WeightEncoder,
+)
 from foreword.graph.spec import (
     Decoder,
     DecoderSpec,
@@ -71,7 +77,7 @@ def build(decoder: Decoder, shape: GraphShape, encoder: WeightEncoder) -> ModelB
     model = ModelBuilder("Foreword token model")
     weights = _Weights(model, decoder, encoder, shape.context)
     for signature in shape.signatures:
-        _Signature(
+        _ForwardPass(
             model.subgraph(signature.name),
             decoder.spec,
             weights,
@@ -129,8 +135,8 @@ def _producer(
     return produce
 
 
-class _Signature:
-    """One signature of T tokens over a cache of S slots."""
+class _ForwardPass:
+    """What one signature computes: T tokens over a cache of S slots."""
 
     def __init__(
         self, g: SubgraphBuilder, spec: DecoderSpec, weights: _Weights, context: int, width: int
