@@ -384,9 +384,9 @@ def test_signatures_of_shorter_caches_are_accepted_and_split() -> None:
     names = ["decode", "verify_8", "s64_decode", "s64_verify_8"]
     manifest = Manifest.from_json(altered("signatures", names), PATH)
     assert manifest.signatures == tuple(names)
-    assert [split_signature(name) for name in names] == [
-        (None, "decode"),
-        (None, "verify_8"),
+    assert [split_signature(name, 512) for name in names] == [
+        (512, "decode"),
+        (512, "verify_8"),
         (64, "decode"),
         (64, "verify_8"),
     ]

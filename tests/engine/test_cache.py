@@ -35,7 +35,7 @@ def test_whatever_is_written_and_rewound_the_text_is_in_the_cache_it_runs_on(
     for keep, new in texts:
         position = min(keep, len(text))
         text = [*text[:position], *new]
-        cache = held.hold(position, len(text))
+        cache = held.hold(position, len(text), LENGTHS)
         keys, values = slices(text[:position])
         np.testing.assert_array_equal(cache.keys[:, :, :position], keys)
         np.testing.assert_array_equal(cache.values[:, :, :, :position], values.swapaxes(2, 3))
@@ -45,13 +45,19 @@ def test_whatever_is_written_and_rewound_the_text_is_in_the_cache_it_runs_on(
 
 def test_a_text_goes_to_the_shortest_cache_that_holds_it() -> None:
     held = caches()
-    assert [held.hold(0, end).slots for end in (1, 8, 9, 32, 5)] == [8, 8, 16, 32, 8]
+    assert [held.hold(0, end, LENGTHS).slots for end in (1, 8, 9, 32, 5)] == [8, 8, 16, 32, 8]
 
 
 def test_a_text_that_is_cut_back_stays_where_it_is() -> None:
     held = caches()
-    held.hold(0, 9)
-    assert held.hold(3, 4).slots == 16
+    held.hold(0, 9, LENGTHS)
+    assert held.hold(3, 4, LENGTHS).slots == 16
+
+
+def test_a_length_the_signature_does_not_exist_for_is_passed_over() -> None:
+    held = caches()
+    assert held.hold(0, 5, {16, 32}).slots == 16
+    assert held.hold(0, 5, {32}).slots == 32
 
 
 def test_slots_beyond_the_text_are_hidden() -> None:

@@ -201,5 +201,5 @@ def test_aligned_arrays_are_zero_and_their_blocks_can_be_bound(
 def test_widths_are_sorted_by_kind() -> None:
     names = ("prefill_32", "decode", "verify_8", "prefill_4")
     expected = {"decode": (1,), "prefill": (4, 32), "verify": (8,)}
-    assert widths_by_kind(names) == expected
-    assert widths_by_kind(["decode"]) == {"decode": (1,), "prefill": (), "verify": ()}
+    assert widths_by_kind((*names, "s16_prefill_8"), 32) == expected
+    assert widths_by_kind(["decode"], 32) == {"decode": (1,), "prefill": (), "verify": ()}

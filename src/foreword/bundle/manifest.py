@@ -299,14 +299,15 @@ def _read_signatures(fields: _Fields, context: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def split_signature(name: str) -> tuple[int | None, str]:
-    """Split a signature's name into its cache length, None for the context, and the rest.
+def split_signature(name: str, context: int) -> tuple[int, str]:
+    """Split a signature's name into the length of its cache and the rest.
 
-    "s128_prefill_8" gives (128, "prefill_8"). `name` is one that a manifest may hold.
+    "s128_prefill_8" gives (128, "prefill_8"), "decode" (context, "decode"). `name` is one
+    that a manifest may hold.
     """
     match = _SIGNATURE.fullmatch(name)
     assert match is not None, name
-    return (int(match[1]) if match[1] else None), match[2]
+    return int(match[1] or context), match[2]
 
 
 def _read_special_tokens(fields: _Fields, vocabulary: int) -> SpecialTokens:

@@ -6,7 +6,7 @@ one. The lengths hold the same tokens; a text that outgrows one is copied to the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,17 +56,18 @@ class Caches:
         self._caches = sorted(caches, key=lambda cache: cache.slots)
         self._current = self._caches[0]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Cache]:
         return iter(self._caches)
 
-    def hold(self, position: int, end: int) -> Cache:
+    def hold(self, position: int, end: int, lengths: Container[int]) -> Cache:
         """Return the cache to run tokens `position…end` on, with those before in it.
 
-        It grows with the text and shrinks only when a text starts anew: going back and
+        `lengths` are those the signature to run exists for, the longest among them. The
+        cache grows with the text and shrinks only when a text starts anew: going back and
         forth at a boundary would copy at every keystroke.
         """
         least = max(end, self._current.slots if position else 0)
-        chosen = next(cache for cache in self._caches if cache.slots >= least)
+        chosen = next(c for c in self._caches if c.slots >= least and c.slots in lengths)
         if chosen is not self._current:
             chosen.take(self._current, position)
             self._current = chosen

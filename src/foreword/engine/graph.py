@@ -39,12 +39,15 @@ class TokenGraph(Protocol):
         ...
 
 
-def widths_by_kind(signatures: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Chunk widths of each kind of signature, ascending: {"decode": (1,), "prefill": (8, …)}."""
+def widths_by_kind(signatures: Sequence[str], context: int) -> dict[str, tuple[int, ...]]:
+    """Chunk widths of each kind of signature, ascending: {"decode": (1,), "prefill": (8, …)}.
+
+    Only chunks that exist for the whole context count: those run on any text.
+    """
     widths: dict[str, tuple[int, ...]] = {"decode": (), "prefill": (), "verify": ()}
     for name in signatures:
-        slots, chunk = split_signature(name)
+        slots, chunk = split_signature(name, context)
         kind, _, width = chunk.partition("_")
-        if slots is None:
+        if slots == context:
             widths[kind] = tuple(sorted((*widths[kind], int(width or 1))))
     return widths

@@ -129,7 +129,7 @@ class LiteRtGraph:
         weight_cache: Path | None = None,
     ) -> None:
         self.context = shape.context
-        self.widths: Mapping[str, tuple[int, ...]] = widths_by_kind(signatures)
+        self.widths: Mapping[str, tuple[int, ...]] = widths_by_kind(signatures, shape.context)
         self._library = _library()
         self._handles: list[tuple[str, ctypes.c_void_p]] = []
         try:
@@ -154,11 +154,11 @@ class LiteRtGraph:
             raise EngineError("the model is closed: load it again")
         chunk = self._chunks[signature]
         count = len(token_ids)
-        # A chunk wider than a cache has no signature there.
-        cache = self._caches.hold(position, max(position + count, len(chunk.tokens)))
+        calls = self._calls[signature]
+        cache = self._caches.hold(position, position + count, calls)
         chunk.fill(token_ids, position)
         cache.show(position)
-        call = self._calls[cache.slots, signature]
+        call = calls[cache.slots]
         self._library.call(
             "LiteRtRunCompiledModel",
             self._compiled,
@@ -209,30 +209,27 @@ class LiteRtGraph:
 
     def _allocate(self, shape: Shape, signatures: Sequence[str]) -> None:
         """Make caches and chunks, and bind every signature of the manifest to them."""
-        split = {name: split_signature(name) for name in signatures}
-        lengths = {slots or shape.context for slots, _ in split.values()}
+        split = {name: split_signature(name, shape.context) for name in signatures}
+        lengths = {slots for slots, _ in split.values()}
         caches = [Cache(shape.layers, shape.kv_heads, shape.head_dim, n) for n in lengths]
         bound = {cache.slots: self._bind_cache(cache) for cache in caches}
         self._caches = Caches(caches)
         self._chunks = {chunk: _Chunk(shape, chunk) for _, chunk in split.values()}
         inputs = {name: self._bind_inputs(chunk) for name, chunk in self._chunks.items()}
         outputs = {name: self._bind_outputs(chunk) for name, chunk in self._chunks.items()}
-        self._calls: dict[tuple[int, str], _Call] = {}
+        # By chunk, then by length of the cache: not every chunk exists for every length.
+        self._calls: dict[str, dict[int, _Call]] = {chunk: {} for chunk in self._chunks}
         for index, (name, handle) in enumerate(self._model_signatures()):
             if name not in split:
                 continue
-            slots, chunk = split[name]
-            ins = bound[slots or shape.context] | inputs[chunk]
-            self._calls[slots or shape.context, chunk] = _Call(
+            slots, chunk = split.pop(name)
+            self._calls[chunk][slots] = _Call(
                 index,
-                self._in_order(handle, name, "Input", ins),
+                self._in_order(handle, name, "Input", bound[slots] | inputs[chunk]),
                 self._in_order(handle, name, "Output", outputs[chunk]),
             )
-        missing = [
-            n for n, (slots, c) in split.items() if (slots or shape.context, c) not in self._calls
-        ]
-        if missing:
-            raise EngineError(f"signature {missing[0]} is missing")
+        if split:
+            raise EngineError(f"signature {next(iter(split))} is missing")
 
     def _model_signatures(self) -> Iterator[tuple[str, ctypes.c_void_p]]:
         """Name and handle of each signature of the model."""
