@@ -50,7 +50,7 @@ def main() -> None:
             bundle = foreword.convert(
                 checkpoint, Path(scratch) / recipe, recipe=recipe, context=options.context
             )
-            size = sum(entry.size_bytes for entry in bundle.manifest.files.values())
+            size = bundle.size_bytes
             best, loss = scored(bundle.path, text, options)
         scores[recipe] = best
         rows[recipe] = {

@@ -45,6 +45,11 @@ class Bundle:
     manifest: Manifest
 
     @property
+    def size_bytes(self) -> int:
+        """Bytes of the model and the tokenizer."""
+        return sum(entry.size_bytes for entry in self.manifest.files.values())
+
+    @property
     def model_path(self) -> Path:
         """The LiteRT model."""
         return self.path / MODEL_NAME

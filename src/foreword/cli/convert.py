@@ -45,18 +45,17 @@ def convert(
             progress=report,
         )
     seconds = time.perf_counter() - started
-    size_bytes = sum(entry.size_bytes for entry in bundle.manifest.files.values())
     if as_json:
         print_json(
             {
                 "path": str(bundle.path),
                 "recipe": recipe,
-                "size_bytes": size_bytes,
+                "size_bytes": bundle.size_bytes,
                 "seconds": round(seconds, 2),
             }
         )
     else:
-        print(f"{bundle.path}  {recipe}  {size(size_bytes)}  {seconds:.1f} s")
+        print(f"{bundle.path}  {recipe}  {size(bundle.size_bytes)}  {seconds:.1f} s")
 
 
 def _widths(text: str) -> list[int]:

@@ -46,5 +46,5 @@ def _row(bundle: Bundle) -> dict[str, Any]:
         "path": str(bundle.path),
         "recipe": bundle.manifest.recipe,
         "context": bundle.manifest.shape.context,
-        "size_bytes": sum(entry.size_bytes for entry in bundle.manifest.files.values()),
+        "size_bytes": bundle.size_bytes,
     }

@@ -142,25 +142,23 @@ class Engine:
         return prompt
 
     def _generate(
-        self, prompt: list[int], params: SamplingParams, cancel: Cancel | None, turn: int
+        self, tokens: list[int], params: SamplingParams, cancel: Cancel | None, turn: int
     ) -> Iterator[Step]:
         started = time.perf_counter()
         stats = self.stats
         text = TextStream(self.tokenizer, params.stop)
         sampler = Sampler(params)
-        seen = list(prompt)
         ends = () if params.ignore_eos else self.manifest.special_tokens.end
 
         def called_off() -> bool:
             return turn != self._turn or (cancel is not None and cancel.is_set())
 
-        pending: list[int] = prompt
         while True:
-            logits = self._compute(pending, stats, called_off)
+            logits = self._compute(tokens, stats, called_off)
             if logits is None:
                 yield Step(None, text.finish(), finish_reason="cancelled")
                 return
-            token_id = sampler.choose(logits, seen)
+            token_id = sampler.choose(logits, tokens)
             now = time.perf_counter()
             if stats.ttft_ms is None:
                 stats.ttft_ms, first = (now - started) * 1e3, now
@@ -170,17 +168,16 @@ class Engine:
             logprob = log_probability(logits, token_id) if params.logprobs else None
             stats.generated_tokens += 1
             stats.decode_ms = (now - first) * 1e3
-            seen.append(token_id)
+            tokens.append(token_id)
             piece = text.push(token_id)
             if text.stopped:
                 yield Step(token_id, piece, logprob, "stop")
                 return
-            full = len(seen) > self.context
+            full = len(tokens) > self.context
             if full or stats.generated_tokens == params.max_new_tokens:
                 yield Step(token_id, piece + text.finish(), logprob, "length")
                 return
             yield Step(token_id, piece, logprob)
-            pending = seen
 
     def _compute(
         self, tokens: Sequence[int], stats: StreamStats, called_off: Callable[[], bool]
