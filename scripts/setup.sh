@@ -61,12 +61,19 @@ install() {
   stamp_of "$@" >"$directory/foreword.stamp"
 }
 
-# use_package: the environment to run Foreword in; one made for development serves as well.
+# use_package: the environment to run Foreword in; one with more in it serves as well.
 use_package() {
-  is_current "$venv" -e . || is_current "$venv" -e '.[dev]' || install "$venv" -e .
+  is_current "$venv" -e . || is_current "$venv" -e '.[dev]' ||
+    is_current "$venv" -e '.[dev,keras]' || install "$venv" -e .
 }
 
 # use_development: the same with the tools of the tests.
 use_development() {
-  is_current "$venv" -e '.[dev]' || install "$venv" -e '.[dev]'
+  is_current "$venv" -e '.[dev]' || is_current "$venv" -e '.[dev,keras]' ||
+    install "$venv" -e '.[dev]'
+}
+
+# use_keras: the same with KerasHub and TensorFlow, over a gigabyte.
+use_keras() {
+  is_current "$venv" -e '.[dev,keras]' || install "$venv" -e '.[dev,keras]'
 }

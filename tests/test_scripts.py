@@ -150,4 +150,15 @@ def test_arguments_follow_the_default_marker_and_no_tests_found_is_a_failure(
     ran = machine.run("scripts/test -m slow 'tests/a b.py'", FOREWORD_SKIP_LINT="1")
     assert ran.returncode == 5
     [line] = [line for line in machine.notes.read_text().splitlines() if "pytest" in line]
-    assert line.endswith("-m not slow -m slow tests/a b.py")
+    assert line.endswith("-m not slow and not keras and not large -m slow tests/a b.py")
+
+
+def test_keras_is_installed_only_for_the_tests_that_need_it_and_serves_the_others(
+    machine: Machine,
+) -> None:
+    machine.add_python("python3", "3.11")
+    for arguments in ("", "-m keras", "-m slow", "-m keras"):
+        machine.run(f"scripts/test {arguments}", FOREWORD_SKIP_LINT="1")
+    machine.run("use_package; use_development")
+    installed = [line for line in machine.notes.read_text().splitlines() if " pip " in line]
+    assert [line.split(" -e ")[1] for line in installed] == [".[dev]", ".[dev,keras]"]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import foreword
+from foreword.bundle.manifest import Shape
 from foreword.engine.engine import Engine
 from foreword.engine.runtime import LiteRtGraph
+from foreword.graph.decoder import GraphShape
+from foreword.graph.spec import DecoderSpec
 from tiny_gguf import TinyGguf, write_tiny_gguf
 
 CONTEXT = 48
@@ -43,3 +46,17 @@ def graph_of(engine: Engine) -> LiteRtGraph:
     graph = engine._graph
     assert isinstance(graph, LiteRtGraph)
     return graph
+
+
+def graph_of_spec(path: Path, spec: DecoderSpec, shape: GraphShape) -> LiteRtGraph:
+    """Compile the model of a spec at `path`, with one thread and without any bundle."""
+    described = Shape(
+        family="spec",
+        parameters=1,
+        layers=len(spec.layers),
+        kv_heads=spec.attention.kv_heads,
+        head_dim=spec.attention.head_dim,
+        vocabulary=spec.embedding.vocabulary,
+        context=shape.context,
+    )
+    return LiteRtGraph(path, described, tuple(s.name for s in shape.signatures), 1, None)

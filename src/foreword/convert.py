@@ -16,7 +16,7 @@ from foreword.graph.decoder import GraphShape, build
 from foreword.graph.spec import DecoderSpec, Learned, weight_shapes
 from foreword.quantize.recipes import encoder
 from foreword.sources.model import SourceModel
-from foreword.sources.resolve import open_source
+from foreword.sources.resolve import Source, open_source
 
 Progress = Callable[[str, int, int], None]
 
@@ -26,7 +26,7 @@ _WIDEST_CHUNK = 1024
 
 
 def convert(
-    source: str | Path,
+    source: Source,
     output: str | Path,
     *,
     recipe: str = "int8",
@@ -37,23 +37,28 @@ def convert(
 ) -> Bundle:
     """Turn a model source into a bundle at `output`, which appears only when complete.
 
-    `source` is a known name or the path of a GGUF file; `context` is the number of cache
-    slots, `prefill` the chunk widths. `progress(stage, done, total)` is called as work
-    goes on. Raises UsageError, SourceError, OutputError.
+    `source` is a known name, `keras:PRESET`, `hf:ORG/NAME`, the path of a GGUF file, a
+    `.keras` file, a KerasHub preset directory or a Hugging Face checkpoint folder, or a live
+    KerasHub CausalLM, whose adapters are merged. `context` is the number of cache slots,
+    `prefill` the chunk widths. `progress(stage, done, total)` is called as work goes on.
+    Raises UsageError, SourceError, OutputError.
     """
     weights = encoder(recipe)
     shape = _graph_shape(context, prefill)
-    model = open_source(str(source), downloads_dir(), progress)
-    _check_context(model.decoder.spec, shape)
-    graph = build(model.decoder, shape, weights)
+    named = str(source) if isinstance(source, Path) else source
+    with open_source(named, downloads_dir(), progress) as model:
+        _check_context(model.decoder.spec, shape)
+        graph = build(model.decoder, shape, weights)
 
-    def fill(directory: Path) -> Manifest:
-        with (directory / "model.tflite").open("wb") as file:
-            graph.write(file, progress and (lambda done, total: progress("convert", done, total)))
-        (directory / "tokenizer.json").write_text(model.tokenizer.json, encoding="utf-8")
-        return _manifest(model, shape, recipe)
+        def fill(directory: Path) -> Manifest:
+            with (directory / "model.tflite").open("wb") as file:
+                graph.write(
+                    file, progress and (lambda done, total: progress("convert", done, total))
+                )
+            (directory / "tokenizer.json").write_text(model.tokenizer.json, encoding="utf-8")
+            return _manifest(model, shape, recipe)
 
-    return write_bundle(Path(output), fill, replace=replace)
+        return write_bundle(Path(output), fill, replace=replace)
 
 
 def _graph_shape(context: int, prefill: Sequence[int]) -> GraphShape:
@@ -78,7 +83,7 @@ def _shorter(context: int) -> tuple[int, ...]:
 
 
 def _check_context(spec: DecoderSpec, shape: GraphShape) -> None:
-    if shape.context <= spec.max_positions:
+    if spec.max_positions is None or shape.context <= spec.max_positions:
         return
     limit = "has learned" if isinstance(spec.positions, Learned) else "was trained for"
     raise UsageError(
@@ -93,10 +98,10 @@ def _manifest(model: SourceModel, shape: GraphShape, recipe: str) -> Manifest:
         shape=Shape(
             family=model.family,
             parameters=sum(int(np.prod(s)) for s in weight_shapes(spec).values()),
-            layers=spec.layers,
+            layers=len(spec.layers),
             kv_heads=spec.attention.kv_heads,
             head_dim=spec.attention.head_dim,
-            vocabulary=spec.vocabulary,
+            vocabulary=spec.embedding.vocabulary,
             context=shape.context,
             cache_dtype="float32",
         ),

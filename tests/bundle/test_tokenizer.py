@@ -154,6 +154,17 @@ def test_a_damaged_file_is_refused_or_still_whole(
     damaged.decode(damaged.encode("the fox, 42\n안녕"))
 
 
+def test_a_file_that_makes_the_package_panic_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = {"type": "BPE", "continuing_subword_prefix": "é", "vocab": {"a": 0, "b": 1, "ab": 2}}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"version": "1.0", "model": model | {"merges": [["a", "b"]]}}))
+    with pytest.raises(BundleError, match="slice index"):
+        Tokenizer.from_file(path)
+    capfd.readouterr()  # the panic's own report
+
+
 @given(TOKENS)
 def test_a_stream_shows_what_the_bytes_say(tokenizer: Tokenizer, ids: list[int]) -> None:
     data = b"".join(map(tokenizer.token_bytes, ids))

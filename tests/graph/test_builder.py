@@ -17,7 +17,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from foreword.errors import UnsupportedModelError
 from foreword.graph import builder as module
-from foreword.graph.builder import Encoded, ModelBuilder
+from foreword.graph.builder import Array, DType, ModelBuilder
+from foreword.graph.spec import FloatArray
 from foreword.quantize.recipes import RECIPES
 from tiny import CONTEXT, PREFILL, write_tiny_bundle
 from tiny_gguf import HEAD_DIM, HEADS, KV_HEADS, LAYERS
@@ -182,6 +183,7 @@ def test_no_data_is_in_the_file_twice(file: File) -> None:
 
 def test_data_has_the_size_its_tensors_say(file: File) -> None:
     sizes = {FLOAT32: 4, INT32: 4, schema.TensorType.FLOAT16: 2, schema.TensorType.INT8: 1}
+    sizes[schema.TensorType.INT4] = 0.5
     for tensor in file.tensors():
         data = file.model.buffers[tensor.buffer].data
         if data is not None:
@@ -194,18 +196,31 @@ def test_buffer_zero_is_empty_and_stands_for_computed_tensors(file: File) -> Non
         assert (tensor.buffer == 0) == (file.model.buffers[tensor.buffer].data is None)
 
 
-def never() -> Encoded:
+def never(out: Array) -> FloatArray | None:
     raise AssertionError("nothing was to be encoded")
 
 
-def test_a_model_above_two_gib_is_refused_without_allocating() -> None:
+def ones(out: Array) -> FloatArray | None:
+    out[...] = 1
+    return np.ones(len(out), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "count", "size"),
+    [("float32", 3, "3.0"), ("float16", 5, "2.5"), ("int8", 9, "2.3"), ("int4", 17, "2.1")],
+)
+def test_a_model_above_two_gib_is_refused_before_any_weight_is_read(
+    dtype: DType, count: int, size: str
+) -> None:
     builder = ModelBuilder("large")
-    for i in range(3):
-        builder.weight(f"w{i}", (1 << 14, 1 << 14), "float32", never)
+    for i in range(count):
+        builder.weight(f"w{i}", (1 << 14, 1 << 14), dtype, never)
     output = io.BytesIO()
     tracemalloc.start()
     try:
-        with pytest.raises(UnsupportedModelError, match=r"3\.0 GiB, a \.tflite file holds 2 GiB"):
+        with pytest.raises(
+            UnsupportedModelError, match=rf"{size} GiB, a \.tflite file holds 2 GiB"
+        ):
             builder.write(output)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
@@ -213,17 +228,56 @@ def test_a_model_above_two_gib_is_refused_without_allocating() -> None:
     assert output.getvalue() == b""
 
 
-def test_a_model_that_is_too_large_by_its_constants_is_refused(
+def test_scales_and_constants_count_towards_two_gib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LARGEST_FILE_BYTES", 1 << 16)
+    for rows, constant in ((1 << 14, 1), (1, 1 << 14)):
+        builder = ModelBuilder("large")
+        builder.weight("w", (rows, 1), "int8", never)
+        builder.subgraph("decode").constant(np.zeros(constant, np.float32))
+        with pytest.raises(UnsupportedModelError, match="holds 2 GiB with all else"):
+            builder.write(io.BytesIO())
+
+
+def test_a_model_that_is_too_large_by_its_tables_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(flatbuffers.Builder, "MAX_BUFFER_SIZE", 1 << 16)
-    monkeypatch.setattr(module, "_LARGEST_FILE_BYTES", 1 << 16)
+    monkeypatch.setattr(flatbuffers.Builder, "MAX_BUFFER_SIZE", 1 << 12)
+    monkeypatch.setattr(module, "_LARGEST_FILE_BYTES", 1 << 12)
     builder = ModelBuilder("large")
-    builder.subgraph("decode").constant(np.zeros(1 << 15, np.float32))
+    subgraph = builder.subgraph("decode")
+    for i in range(100):
+        subgraph.input(f"input_{i}", (1,), "int32")
     output = io.BytesIO()
     with pytest.raises(UnsupportedModelError, match="holds 2 GiB with all else"):
         builder.write(output)
     assert output.getvalue() == b""
+
+
+def test_a_weight_is_written_to_its_place_without_a_copy() -> None:
+    builder = ModelBuilder("memory")
+    for i in range(4):
+        builder.weight(f"w{i}", (1 << 11, 1 << 10), "int8", ones)
+    output = Counting()
+    tracemalloc.start()
+    try:
+        builder.write(output)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert output.size > 8 << 20
+
+
+class Counting(io.RawIOBase):
+    """A file that keeps nothing but the number of bytes written."""
+
+    size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.size += len(data)
+        return len(data)
 
 
 def test_equal_constants_share_a_buffer_over_signatures_and_types_do_not() -> None:
@@ -245,14 +299,38 @@ def test_equal_constants_share_a_buffer_over_signatures_and_types_do_not() -> No
 def test_progress_counts_the_bytes_of_the_weights() -> None:
     builder = ModelBuilder("weights")
     for name in "ab":
-        builder.weight(name, (3, 5), "int8", lambda: Encoded(np.ones((3, 5), np.int8)))
+        builder.weight(name, (3, 5), "int8", ones)
     seen: list[tuple[int, int]] = []
     builder.write(io.BytesIO(), lambda done, total: seen.append((done, total)))
     assert seen == [(15, 30), (30, 30)]
 
 
-def test_an_encoder_that_breaks_its_word_is_caught() -> None:
+@pytest.mark.parametrize(
+    ("dtype", "scales"), [("int8", None), ("int8", 5), ("int4", 1), ("float32", 3)]
+)
+def test_an_encoder_that_breaks_its_word_is_caught(dtype: DType, scales: int | None) -> None:
+    def wrong(out: Array) -> FloatArray | None:
+        return None if scales is None else np.ones(scales, np.float32)
+
     builder = ModelBuilder("weights")
-    builder.weight("a", (3, 5), "int8", lambda: Encoded(np.ones((5, 3), np.int8)))
-    with pytest.raises(TypeError, match="encoder gave"):
+    builder.weight("a", (3, 4), dtype, wrong)
+    with pytest.raises(TypeError, match="encoder gave scales"):
         builder.write(io.BytesIO())
+
+
+def test_a_file_is_the_same_where_its_tables_take_more_room_than_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def written() -> bytes:
+        builder = ModelBuilder("tables")
+        builder.weight("w", (3, 5), "int8", ones)
+        subgraph = builder.subgraph("decode")
+        for i in range(100):
+            subgraph.input(f"input_{i}", (1,), "int32")
+        output = io.BytesIO()
+        builder.write(output)
+        return output.getvalue()
+
+    expected = written()
+    monkeypatch.setattr(module, "_TABLES_BYTES", 1)
+    assert written() == expected

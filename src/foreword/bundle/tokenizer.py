@@ -34,8 +34,11 @@ class Tokenizer:
             core = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise _unusable(path, error.strerror or str(error)) from None
-        # The package raises plain Exception; its text can run over lines.
-        except Exception as error:
+        # The package raises plain Exception, or panics, which is a BaseException; its text can
+        # run over lines.
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             raise _unusable(path, " ".join(str(error).split())[:120]) from None
         to_bytes = _token_kind(core)
         if to_bytes is None:
@@ -69,7 +72,9 @@ class Tokenizer:
             ) from None
         try:
             ids: list[int] = self._core.encode(text, add_special_tokens=False).ids
-        except Exception as error:  # the package's own: a rule that names a missing token
+        except BaseException as error:  # a rule that names a missing token; a panic
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             raise BundleError(
                 f"tokenizer.json: expected rules for every text, found {error!s:.80}; "
                 "convert the model again"

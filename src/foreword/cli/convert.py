@@ -14,12 +14,18 @@ from foreword.errors import UsageError
 
 @guarded
 def convert(
-    source: Annotated[str, typer.Argument(help="A known name or the path of a GGUF file.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A known name, keras:PRESET, hf:ORG/NAME, or the path of a GGUF file, a .keras "
+            "file, a KerasHub preset directory or a Hugging Face checkpoint folder."
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The bundle to write; by default one 'list' names."),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "int8",
+    recipe: Annotated[str, typer.Option(help="float32, float16, int8 or int4.")] = "int8",
     context: Annotated[int, typer.Option(help="Tokens the cache holds.")] = 512,
     prefill: Annotated[str, typer.Option(help="Chunk widths, comma-separated.")] = "8,32,128",
     replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle.")] = False,
@@ -32,7 +38,7 @@ def convert(
 
     started = time.perf_counter()
     # A name for `list`: the source's own, and the recipe's where it is not the usual one.
-    name = Path(source).stem if Path(source).exists() else source
+    name = _name(source)
     named = name if recipe == "int8" else f"{name}-{recipe}"
     with progress(quiet) as report:
         bundle = make(
@@ -56,6 +62,19 @@ def convert(
         )
     else:
         print(f"{bundle.path}  {recipe}  {size(bundle.size_bytes)}  {seconds:.1f} s")
+
+
+def _name(source: str) -> str:
+    path = Path(source)
+    if path.is_dir():
+        return path.resolve().name
+    if path.exists() or ":" not in source:
+        return path.stem if path.exists() else source
+    # keras:PRESET, keras:kaggle://OWNER/MODEL/keras/NAME/VERSION, hf:ORG/NAME
+    parts = [part for part in source.partition(":")[2].split("/") if part]
+    if len(parts) > 1 and parts[-1].isdecimal():
+        del parts[-1]
+    return parts[-1] if parts else source
 
 
 def _widths(text: str) -> list[int]:

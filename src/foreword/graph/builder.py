@@ -1,13 +1,15 @@
 """A small typed builder over the TFLite schema: tensors, operators, signatures, one file.
 
-Weights are encoded one at a time, as the file is written, so that peak memory stays at
-the size of the file plus one layer. The schema and the meaning of every operator are
-those of `tensorflow/lite/schema/schema.fbs`.
+The file is assembled in memory. Weights are encoded one at a time straight into their
+place in it, so that peak memory is the size of the file plus one weight as it is read.
+The schema and the meaning of every operator are those of
+`tensorflow/lite/schema/schema.fbs`.
 """
 
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal, Protocol
@@ -21,23 +23,16 @@ from numpy.typing import NDArray
 from foreword.errors import UnsupportedModelError
 from foreword.graph.spec import FloatArray
 
-DType = Literal["float32", "float16", "int8", "int32"]
+DType = Literal["float32", "float16", "int8", "int4", "int32"]
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-_SIZE = {"float32": 4, "float16": 2, "int8": 1, "int32": 4}
-_TYPE = {name: getattr(schema.TensorType, name.upper()) for name in _SIZE}
+_BITS: dict[DType, int] = {"float32": 32, "float16": 16, "int8": 8, "int4": 4, "int32": 32}
+_TYPE = {name: getattr(schema.TensorType, name.upper()) for name in _BITS}
 # Offsets inside a flatbuffer are 32-bit and signed in most readers.
 _LARGEST_FILE_BYTES = (1 << 31) - 1
+_TABLES_BYTES = 64 << 20  # room for all that is not data
 _ALIGNMENT = 16  # force_align of Buffer.data in the schema
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A weight as it is stored: `data`, and for int8 one scale per row (symmetric)."""
-
-    data: Array
-    scales: FloatArray | None = None
 
 
 class WeightEncoder(Protocol):
@@ -47,8 +42,12 @@ class WeightEncoder(Protocol):
         """Return the type a weight will be stored in."""
         ...
 
-    def encode(self, name: str, values: FloatArray) -> Encoded:
-        """Return the stored form of a weight; int8 comes with scales of shape [rows]."""
+    def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
+        """Write the stored form of a weight to `out` and return its scales, if it has any.
+
+        `out` has the weight's shape and type; for int4 it is uint8, flat, two elements a
+        byte. int8 and int4 are symmetric, with float32 scales of shape [rows].
+        """
         ...
 
 
@@ -73,12 +72,15 @@ class _Written:
 
 @dataclass
 class Weight:
-    """A weight of the whole file, shared by every subgraph that asks for it."""
+    """A weight of the whole file, shared by every subgraph that asks for it.
+
+    `produce` writes the stored form to the array it is given, as `WeightEncoder.encode` does.
+    """
 
     name: str
     shape: Shape
     dtype: DType
-    produce: Callable[[], Encoded]
+    produce: Callable[[Array], FloatArray | None]
     buffer: int
     quantization: _Written
     scales: FloatArray | None = None
@@ -86,7 +88,17 @@ class Weight:
     @property
     def size_bytes(self) -> int:
         """Bytes its data takes in the file."""
-        return math.prod(self.shape) * _SIZE[self.dtype]
+        return (math.prod(self.shape) * _BITS[self.dtype] + 7) // 8
+
+    @property
+    def quantized(self) -> bool:
+        """Whether rows have scales."""
+        return self.dtype in ("int8", "int4")
+
+    @property
+    def scales_bytes(self) -> int:
+        """Bytes its scales take in the file."""
+        return 4 * self.shape[0] if self.quantized else 0
 
 
 class ModelBuilder:
@@ -100,9 +112,9 @@ class ModelBuilder:
         self._subgraphs: list[SubgraphBuilder] = []
 
     def weight(
-        self, name: str, shape: Shape, dtype: DType, produce: Callable[[], Encoded]
+        self, name: str, shape: Shape, dtype: DType, produce: Callable[[Array], FloatArray | None]
     ) -> Weight:
-        """Declare a weight; `produce` runs once, while the file is written."""
+        """Declare a weight; `produce` (see `Weight`) runs once, while the file is written."""
         self._buffers.append(None)
         weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1, _Written())
         self._buffers[-1] = weight
@@ -136,25 +148,26 @@ class ModelBuilder:
         Raises UnsupportedModelError when the file would pass the 2 GiB of a flatbuffer.
         """
         weights = [buffer for buffer in self._buffers if isinstance(buffer, Weight)]
-        total = sum(weight.size_bytes for weight in weights)
-        if total > _LARGEST_FILE_BYTES:
-            raise _too_large(total)
+        known = sum(weight.size_bytes + weight.scales_bytes for weight in weights)
+        known += sum(len(data) for _, _, data in self._constants)
+        if known > _LARGEST_FILE_BYTES:
+            raise _too_large(known)
         try:
-            self._write(file, total, progress or (lambda done, total: None))
-        except BuilderSizeError:  # what is not weights passed the limit
-            raise _too_large(total) from None
+            self._write(file, known, progress or (lambda done, total: None))
+        except BuilderSizeError:  # what is not data passed the limit
+            raise _too_large(known) from None
 
-    def _write(self, file: BinaryIO, total: int, progress: Callable[[int, int], None]) -> None:
-        # Sized once: a flatbuffer that grows is copied, and peak memory doubles.
-        builder = flatbuffers.Builder(min(total + total // 64 + (8 << 20), _LARGEST_FILE_BYTES))
+    def _write(self, file: BinaryIO, known: int, progress: Callable[[int, int], None]) -> None:
+        builder = _builder(min(known + _TABLES_BYTES, _LARGEST_FILE_BYTES))
         quantizations = _Quantizations(builder)
         written: list[_Written] = []
+        total = sum(b.size_bytes for b in self._buffers if isinstance(b, Weight))
         done = 0
         for buffer in self._buffers:
             if not isinstance(buffer, Weight):
                 written.append(_write_buffer(builder, buffer and buffer()))
                 continue
-            written.append(_write_buffer(builder, _encode(buffer)))
+            written.append(_write_weight(builder, buffer))
             if buffer.scales is not None:
                 buffer.quantization.offset = quantizations.write(buffer.scales)
             done += buffer.size_bytes
@@ -169,6 +182,8 @@ class ModelBuilder:
             subgraph.signature(index) for index, subgraph in enumerate(self._subgraphs)
         ]
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        if len(builder.Bytes) - builder.Head() > _LARGEST_FILE_BYTES:
+            raise _too_large(known)
         file.write(memoryview(builder.Bytes)[builder.Head() :])
 
 
@@ -180,33 +195,55 @@ def _code_table(code: int, version: int) -> Any:
     return table
 
 
-def _too_large(total: int) -> UnsupportedModelError:
+def _too_large(known: int) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"the weights take {total / 2**30:.1f} GiB, a .tflite file holds 2 GiB with all else: "
-        "choose a smaller recipe (int8), context or model"
+        f"the weights take {known / 2**30:.1f} GiB, a .tflite file holds 2 GiB with all else: "
+        "choose a smaller recipe (int8, int4), context or model"
     )
 
 
+def _builder(size: int) -> flatbuffers.Builder:
+    """Return a builder with room for `size` bytes, which take memory only as they are written.
+
+    Sized once: a flatbuffer that grows is copied, and peak memory doubles. And a bytearray,
+    which the package makes, is filled with zeros at once.
+    """
+    builder = flatbuffers.Builder(0)
+    builder.Bytes, builder.head = mmap.mmap(-1, size), size
+    return builder
+
+
 def _write_buffer(builder: flatbuffers.Builder, data: Array | None) -> _Written:
-    vector = None
-    if data is not None:
-        raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-        builder.StartVector(1, raw.size, _ALIGNMENT)
-        builder.head = builder.Head() - raw.size
-        builder.Bytes[builder.Head() : builder.Head() + raw.size] = raw.data
-        vector = builder.EndVector()
+    if data is None:
+        return _end_buffer(builder, None)
+    raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    _start_vector(builder, raw.size)[:] = raw
+    return _end_buffer(builder, builder.EndVector())
+
+
+def _write_weight(builder: flatbuffers.Builder, weight: Weight) -> _Written:
+    out: Array = _start_vector(builder, weight.size_bytes)
+    if weight.dtype != "int4":
+        out = out.view(weight.dtype).reshape(weight.shape)
+    weight.scales = weight.produce(out)
+    found = None if weight.scales is None else weight.scales.shape
+    if found != ((weight.shape[0],) if weight.quantized else None):
+        raise TypeError(f"encoder gave scales of shape {found} for {weight}")
+    return _end_buffer(builder, builder.EndVector())
+
+
+def _start_vector(builder: flatbuffers.Builder, size: int) -> NDArray[np.uint8]:
+    """Start a vector of bytes and return its place in the file, which is still empty."""
+    builder.StartVector(1, size, _ALIGNMENT)
+    builder.head = builder.Head() - size
+    return np.frombuffer(builder.Bytes, np.uint8)[builder.Head() : builder.Head() + size]
+
+
+def _end_buffer(builder: flatbuffers.Builder, vector: int | None) -> _Written:
     schema.BufferStart(builder)
     if vector is not None:
         schema.BufferAddData(builder, vector)
     return _Written(schema.BufferEnd(builder))
-
-
-def _encode(weight: Weight) -> Array:
-    encoded = weight.produce()
-    if encoded.data.shape != weight.shape or encoded.data.dtype.name != weight.dtype:
-        raise TypeError(f"encoder gave {encoded.data.dtype}{encoded.data.shape} for {weight}")
-    weight.scales = encoded.scales
-    return encoded.data
 
 
 class _Quantizations:
@@ -273,7 +310,7 @@ class SubgraphBuilder:
     def weight(self, weight: Weight, quantized: bool = True) -> Tensor:
         """Return a weight as a tensor; `quantized=False` gives the raw int8 for GATHER."""
         tensor = self.tensor(weight.shape, weight.dtype, weight.buffer, weight.name)
-        if weight.dtype == "int8" and quantized:
+        if weight.quantized and quantized:
             self.table.tensors[tensor.index].quantization = weight.quantization
         return tensor
 

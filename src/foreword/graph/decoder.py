@@ -15,24 +15,23 @@ import numpy as np
 
 from foreword.graph import ops
 from foreword.graph.builder import (
-    Encoded,
+    Array,
     ModelBuilder,
     SubgraphBuilder,
     Tensor,
     Weight,
     WeightEncoder,
 )
+from foreword.graph.positions import Positions
 from foreword.graph.spec import (
     Decoder,
     DecoderSpec,
     FloatArray,
+    Layer,
     Learned,
-    Rotary,
+    Norm,
     weight_shapes,
 )
-
-# Larger values overflow float16 and ruin int8 scales; exp(-1e4) is already 0.
-HIDDEN = -1e4
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,12 @@ def build(decoder: Decoder, shape: GraphShape, encoder: WeightEncoder) -> ModelB
     """Lay out every signature; weights are read and encoded when the result is written."""
     model = ModelBuilder("Foreword token model")
     weights = _Weights(model, decoder, encoder, shape.context)
+    # One for all signatures: shorter caches share their contents with longer ones.
+    spec = decoder.spec.within(shape.context)
     for signature in shape.signatures:
         _ForwardPass(
             model.subgraph(signature.name),
-            decoder.spec,
+            spec,
             weights,
             signature.slots,
             signature.width,
@@ -96,17 +97,14 @@ class _Weights:
         self._scales: dict[str, int] = {}
         self._by_name: dict[str, Weight] = {}
         self._model = model
-        head_scale = np.float32(decoder.spec.attention.head_dim**-0.5)
         for name, shape in weight_shapes(decoder.spec).items():
             if name == "positions":
                 shape = (min(shape[0], context), *shape[1:])  # no slot beyond the context
-            # The scale of the scores is folded into the queries: one operator less a layer.
-            factor = head_scale if ".q." in name else None
             self._by_name[name] = model.weight(
                 name,
                 shape,
                 encoder.dtype(name, shape),
-                _producer(decoder, encoder, name, shape[0], factor),
+                _producer(decoder, encoder, name, shape[0]),
             )
 
     def __getitem__(self, name: str) -> Weight:
@@ -126,13 +124,27 @@ class _Weights:
 
 
 def _producer(
-    decoder: Decoder, encoder: WeightEncoder, name: str, rows: int, factor: np.float32 | None
-) -> Callable[[], Encoded]:
-    def produce() -> Encoded:
+    decoder: Decoder, encoder: WeightEncoder, name: str, rows: int
+) -> Callable[[Array], FloatArray | None]:
+    factor = _factor(decoder.spec, name)
+
+    def produce(out: Array) -> FloatArray | None:
         values = decoder.load(name)[:rows]
-        return encoder.encode(name, values if factor is None else values * factor)
+        return encoder.encode(name, values if factor is None else values * factor, out)
 
     return produce
+
+
+def _factor(spec: DecoderSpec, name: str) -> np.float32 | None:
+    """Return what a weight is multiplied by: queries carry the scale of the scores.
+
+    One operator less in every layer, and one less again where scores are capped.
+    """
+    attention = spec.attention
+    if (".q." if attention.qk_norm is None else ".q_norm.") not in name:
+        return None
+    scale = attention.head_dim**-0.5 if attention.scale is None else attention.scale
+    return np.float32(scale / (attention.soft_cap or 1.0))
 
 
 class _ForwardPass:
@@ -143,49 +155,79 @@ class _ForwardPass:
     ) -> None:
         self.g, self.spec, self.weights = g, spec, weights
         self.slots, self.tokens = context, width
-        attention = spec.attention
+        attention, layers = spec.attention, range(len(spec.layers))
         self.groups = attention.heads // attention.kv_heads
         self.ids = g.input("tokens", (1, width), "int32")
-        self.positions = g.input("input_pos", (width,), "int32")
-        self.mask = g.input("mask", (1, 1, 1, context), "float32")
+        self.index = g.input("input_pos", (width,), "int32")
+        mask = g.input("mask", (1, 1, 1, context), "float32")
         cache = (1, attention.kv_heads, context, attention.head_dim)
         flat = (1, attention.kv_heads, attention.head_dim, context)
-        self.keys = [g.input(f"kv_cache_k_{i}", cache, "float32") for i in range(spec.layers)]
-        self.values = [g.input(f"kv_cache_v_{i}", flat, "float32") for i in range(spec.layers)]
-        self.rotation = self._rotation()
+        self.keys = [g.input(f"kv_cache_k_{i}", cache, "float32") for i in layers]
+        self.values = [g.input(f"kv_cache_v_{i}", flat, "float32") for i in layers]
+        self.positions = Positions(g, spec, self.index, mask)
 
     def build(self, logits: bool) -> None:
         """Lay out the whole forward pass; without `logits` it ends at the last layer's slices."""
-        x = self._lookup("embedding", self.ids)  # [1, T, W]
-        if isinstance(self.spec.positions, Learned):
-            x = ops.add(self.g, x, self._lookup("positions", self.positions))
-        last = self.spec.layers - 1
-        for i in range(self.spec.layers):
-            attended = self._attention(x, i, attend=logits or i < last)
+        x = self._embed()  # [1, T, W]
+        last = len(self.spec.layers) - 1
+        for i, layer in enumerate(self.spec.layers):
+            normed = self._norm(x, f"layers.{i}.attention_norm")
+            attended = self._attention(normed, i, layer, attend=logits or i < last)
             if attended is None:
                 return
-            x = ops.add(self.g, x, attended)
-            x = ops.add(self.g, x, self._feed_forward(x, f"layers.{i}"))
+            x = self._join(x, normed, attended, f"layers.{i}")
         x = self._norm(x, "final_norm")
-        output = "embedding" if self.spec.tied else "output.weight"
-        self.g.output("logits", ops.fully_connected(self.g, x, self._matrix(output), None))
+        output, cap = self.spec.output, self.spec.output.soft_cap
+        weight = self._matrix("embedding" if output.tied else "output.weight")
+        if cap is not None:
+            # Before the product: the width is narrower than the vocabulary.
+            x = ops.multiply(self.g, x, ops.constant(self.g, 1 / cap))
+        scores = ops.fully_connected(self.g, x, weight, None)
+        self.g.output("logits", self._capped(scores, cap))
 
-    def _attention(self, x: Tensor, i: int, attend: bool) -> Tensor | None:
-        """Output slices of layer i and, where `attend`, return what attention adds to x."""
+    def _embed(self) -> Tensor:
+        x = self._lookup("embedding", self.ids)
+        if self.spec.embedding.scale != 1:
+            x = ops.multiply(self.g, x, ops.constant(self.g, self.spec.embedding.scale))
+        if self.spec.embedding.norm:
+            x = self._norm(x, "embedding_norm")
+        if isinstance(self.spec.positions, Learned):
+            x = ops.add(self.g, x, self._lookup("positions", self.index))
+        return x
+
+    def _join(self, x: Tensor, normed: Tensor, attended: Tensor, layer: str) -> Tensor:
+        """Return the stream after a layer, from the stream before and what attention gave."""
+        g, residual = self.g, self.spec.residual
+        if residual == "shared":
+            return ops.add(g, x, ops.add(g, attended, self._feed_forward(normed, layer)))
+        if residual == "parallel":
+            ahead = self._feed_forward(self._norm(x, f"{layer}.feed_forward_norm"), layer)
+            return ops.add(g, x, ops.add(g, attended, ahead))
+        if residual == "sandwich":
+            attended = self._norm(attended, f"{layer}.attention_post_norm")
+        x = ops.add(g, x, attended)
+        ahead = self._feed_forward(self._norm(x, f"{layer}.feed_forward_norm"), layer)
+        if residual == "sandwich":
+            ahead = self._norm(ahead, f"{layer}.feed_forward_post_norm")
+        return ops.add(g, x, ahead)
+
+    def _attention(self, x: Tensor, i: int, kind: Layer, attend: bool) -> Tensor | None:
+        """Output slices of layer i and, where `attend`, return what attention gives."""
         g, a, layer = self.g, self.spec.attention, f"layers.{i}"
-        x = self._norm(x, f"{layer}.attention_norm")
-        k = self._by_head(self._rotate(self._linear(x, f"{layer}.k"), a.kv_heads), a.kv_heads)
+        k = self._by_head(self._heads(x, f"{layer}.k", a.kv_heads, kind), a.kv_heads)
         v = self._by_head(self._linear(x, f"{layer}.v"), a.kv_heads)
         g.output(f"kv_slice_k_{i}", k)  # [1, K, T, H]
         g.output(f"kv_slice_v_{i}", v)
         if not attend:
             return None
-        q = self._by_head(self._rotate(self._linear(x, f"{layer}.q"), a.heads), a.kv_heads)
+        q = self._by_head(self._heads(x, f"{layer}.q", a.heads, kind), a.kv_heads)
         # The cache and the new positions are scored apart: joining them would copy the cache.
-        old = ops.add(g, ops.batch_matmul(g, q, self.keys[i]), self.mask)  # [1, K, G*T, S]
-        new = ops.batch_matmul(g, q, k)  # [1, K, G*T, T]
-        if self.tokens > 1:
-            new = ops.add(g, new, self._causal())
+        old = self._capped(ops.batch_matmul(g, q, self.keys[i]), a.soft_cap)  # [1, K, G*T, S]
+        old = ops.add(g, old, self.positions.cached_bias(kind.window))
+        new = self._capped(ops.batch_matmul(g, q, k), a.soft_cap)  # [1, K, G*T, T]
+        bias = self.positions.chunk_bias(kind.window)
+        if bias is not None:
+            new = ops.add(g, new, bias)
         weights = ops.softmax(g, ops.concatenate(g, [old, new]))
         old = ops.slice_last(g, weights, 0, self.slots)
         new = ops.slice_last(g, weights, self.slots, self.tokens)
@@ -196,8 +238,22 @@ class _ForwardPass:
         )
         return self._linear(self._by_token(mixed), f"{layer}.o")
 
+    def _heads(self, x: Tensor, name: str, heads: int, layer: Layer) -> Tensor:
+        """Queries or keys by head, normalised and rotated as the spec says: [1, T, heads, H]."""
+        g, size = self.g, self.spec.attention.head_dim
+        x = ops.reshape(g, self._linear(x, name), (1, self.tokens, heads, size))
+        if self.spec.attention.qk_norm is not None:
+            x = self._norm(x, f"{name}_norm", self.spec.attention.qk_norm)
+        if layer.rotary is None:
+            return x
+        cosines, sines = self.positions.rotation(layer.rotary)
+        half = size // 2
+        swapped = ops.concatenate(
+            g, [ops.slice_last(g, x, half, half), ops.slice_last(g, x, 0, half)]
+        )
+        return ops.add(g, ops.multiply(g, x, cosines), ops.multiply(g, swapped, sines))
+
     def _feed_forward(self, x: Tensor, layer: str) -> Tensor:
-        x = self._norm(x, f"{layer}.feed_forward_norm")
         up = self._linear(x, f"{layer}.up")
         if self.spec.feed_forward.gated:
             hidden = ops.multiply(self.g, self._activate(self._linear(x, f"{layer}.gate")), up)
@@ -209,14 +265,23 @@ class _ForwardPass:
         activation = self.spec.feed_forward.activation
         if activation == "silu":
             return ops.multiply(self.g, x, ops.logistic(self.g, x))
+        if activation == "relu":
+            return ops.relu(self.g, x)
         return ops.gelu(self.g, x, approximate=activation == "gelu_tanh")
 
-    def _norm(self, x: Tensor, name: str) -> Tensor:
-        g = self.g
-        if self.spec.norm.kind == "layer":
+    def _capped(self, scores: Tensor, cap: float | None) -> Tensor:
+        """Return cap * tanh(scores) for scores that are divided by the cap already."""
+        if cap is None:
+            return scores
+        return ops.multiply(self.g, ops.tanh(self.g, scores), ops.constant(self.g, cap))
+
+    def _norm(self, x: Tensor, name: str, norm: Norm | None = None) -> Tensor:
+        """Normalise over the last axis, by default with the spec's norm."""
+        g, norm = self.g, norm or self.spec.norm
+        if norm.kind == "layer":
             x = ops.subtract(g, x, ops.mean(g, x))
         variance = ops.mean(g, ops.multiply(g, x, x))
-        epsilon = ops.constant(g, self.spec.norm.epsilon)
+        epsilon = ops.constant(g, norm.epsilon)
         x = ops.multiply(g, x, ops.rsqrt(g, ops.add(g, variance, epsilon)))
         x = ops.multiply(g, x, self._matrix(f"{name}.scale"))
         bias = self.weights.get(f"{name}.bias")
@@ -243,31 +308,6 @@ class _ForwardPass:
         scales = g.tensor((weight.shape[0], 1), "float32", self.weights.scales(name))
         return ops.multiply(g, ops.cast_float(g, found), ops.gather(g, scales, rows))
 
-    def _rotation(self) -> tuple[Tensor, Tensor] | None:
-        """Cosines and signed sines of the given positions, each [1, T, 1, H]."""
-        if not isinstance(self.spec.positions, Rotary):
-            return None
-        cosines, sines = rotary_tables(self.spec.positions, self.slots)
-        shape = (1, self.tokens, 1, self.spec.attention.head_dim)
-        g = self.g
-        return (
-            ops.reshape(g, ops.gather(g, g.constant(cosines), self.positions), shape),
-            ops.reshape(g, ops.gather(g, g.constant(sines), self.positions), shape),
-        )
-
-    def _rotate(self, x: Tensor, heads: int) -> Tensor:
-        """[1, T, heads*H] -> [1, T, heads, H], rotated where positions are rotary."""
-        g, size = self.g, self.spec.attention.head_dim
-        x = ops.reshape(g, x, (1, self.tokens, heads, size))
-        if self.rotation is None:
-            return x
-        cosines, sines = self.rotation
-        half = size // 2
-        swapped = ops.concatenate(
-            g, [ops.slice_last(g, x, half, half), ops.slice_last(g, x, 0, half)]
-        )
-        return ops.add(g, ops.multiply(g, x, cosines), ops.multiply(g, swapped, sines))
-
     def _by_head(self, x: Tensor, kv_heads: int) -> Tensor:
         """[1, T, G*K*H] in any split -> [1, K, G*T, H]; G = 1 for keys and values."""
         g, size = self.g, self.spec.attention.head_dim
@@ -284,19 +324,3 @@ class _ForwardPass:
             x = ops.reshape(g, x, (a.kv_heads, self.groups, self.tokens, a.head_dim))
             x = ops.transpose(g, x, (2, 0, 1, 3))
         return ops.reshape(g, x, (1, self.tokens, a.heads * a.head_dim))
-
-    def _causal(self) -> Tensor:
-        """Return the mask inside a chunk, [1, 1, G*T, T]: a token sees itself and those before."""
-        future = np.triu(np.full((self.tokens, self.tokens), HIDDEN, np.float32), k=1)
-        return self.g.constant(np.tile(future, (self.groups, 1))[None, None])
-
-
-def rotary_tables(rotary: Rotary, slots: int) -> tuple[FloatArray, FloatArray]:
-    """Return cosines and sines of every slot, [S, H]; the first half of the sines is negated.
-
-    With halves a, b of a head: rotated = (a, b) * cos + (b, a) * sin.
-    """
-    angles = np.outer(np.arange(slots), np.asarray(rotary.inverse_frequencies, np.float64))
-    cosines = np.cos(np.concatenate([angles, angles], axis=1))
-    sines = np.concatenate([-np.sin(angles), np.sin(angles)], axis=1)
-    return cosines.astype(np.float32), sines.astype(np.float32)

@@ -29,6 +29,16 @@ def multiply(g: SubgraphBuilder, a: Tensor, b: Tensor) -> Tensor:
     return _binary(g, "MUL", schema.MulOptionsT(), a, b)
 
 
+def minimum(g: SubgraphBuilder, a: Tensor, b: Tensor) -> Tensor:
+    """Return the smaller of a and b, broadcast."""
+    return _binary(g, "MINIMUM", schema.MaximumMinimumOptionsT(), a, b)
+
+
+def maximum(g: SubgraphBuilder, a: Tensor, b: Tensor) -> Tensor:
+    """Return the larger of a and b, broadcast."""
+    return _binary(g, "MAXIMUM", schema.MaximumMinimumOptionsT(), a, b)
+
+
 def mean(g: SubgraphBuilder, x: Tensor) -> Tensor:
     """Return the mean over the last axis, which is kept with size 1."""
     options = schema.ReducerOptionsT()
@@ -40,6 +50,16 @@ def mean(g: SubgraphBuilder, x: Tensor) -> Tensor:
 def rsqrt(g: SubgraphBuilder, x: Tensor) -> Tensor:
     """Return 1 / sqrt(x)."""
     return g.operator("RSQRT", [x], x.shape)
+
+
+def relu(g: SubgraphBuilder, x: Tensor) -> Tensor:
+    """Return max(x, 0)."""
+    return g.operator("RELU", [x], x.shape)
+
+
+def tanh(g: SubgraphBuilder, x: Tensor) -> Tensor:
+    """Return the hyperbolic tangent of x."""
+    return g.operator("TANH", [x], x.shape)
 
 
 def logistic(g: SubgraphBuilder, x: Tensor) -> Tensor:
@@ -102,16 +122,17 @@ def batch_matmul(g: SubgraphBuilder, a: Tensor, b: Tensor) -> Tensor:
 
 
 def fully_connected(g: SubgraphBuilder, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return x @ weight^T + bias; with an int8 weight the inputs are quantized on the fly."""
+    """Return x @ weight^T + bias; beside an int8 or int4 weight x is quantized on the fly."""
+    quantized = weight.dtype in ("int8", "int4")
     options = schema.FullyConnectedOptionsT()
     options.keepNumDims = True
-    options.asymmetricQuantizeInputs = weight.dtype == "int8"
+    options.asymmetricQuantizeInputs = quantized
     return g.operator(
         "FULLY_CONNECTED",
         [x, weight, bias],
         (*x.shape[:-1], weight.shape[0]),
         options=options,
-        version=9 if weight.dtype == "int8" else 5,
+        version=9 if quantized else 5,
     )
 
 

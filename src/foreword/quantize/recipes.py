@@ -6,9 +6,10 @@ from foreword.errors import UsageError
 from foreword.quantize.encode import Encoder
 
 RECIPES = {
-    "float32": Encoder("float32"),
-    "float16": Encoder("float16"),
-    "int8": Encoder("int8"),
+    "float32": Encoder("float32", "float32"),
+    "float16": Encoder("float16", "float16"),
+    "int8": Encoder("int8", "int8"),
+    "int4": Encoder("int4", "int8"),
 }
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pkgutil
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,9 +11,9 @@ import numpy as np
 from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
-from foreword import families
 from foreword.errors import SourceError, UnsupportedModelError
 from foreword.families.checkpoint import Checkpoint
+from foreword.families.find import Read, find_family
 from foreword.graph.spec import Decoder, FloatArray
 from foreword.sources.gguf_header import Header, TensorEntry, read_header
 from foreword.sources.gguf_tokenizer import tokenizer_from_gguf
@@ -152,42 +150,22 @@ def _refuse_parts(metadata: Mapping[str, object]) -> None:
         )
 
 
-def _family(checkpoint: Checkpoint) -> tuple[str, Callable[[Checkpoint], Decoder]]:
-    """Find the module of `foreword.families` that is named as the architecture."""
+def _family(checkpoint: Checkpoint) -> tuple[str, Read]:
     architecture = checkpoint.metadata.get("general.architecture")
     if not isinstance(architecture, str):
         raise SourceError(
             f"metadata key 'general.architecture': expected a name, found {architecture!r:.60}; "
             "the file is damaged or incomplete, get it again"
         )
-    # Only modules that are there are imported: the name in the file is merely looked up.
-    readers: dict[str, Callable[[Checkpoint], Decoder]] = {}
-    for module in pkgutil.iter_modules(families.__path__):
-        read = getattr(import_module(f"foreword.families.{module.name}"), "read", None)
-        if read is not None:
-            readers[module.name] = read
-    family = architecture.replace("-", "_")
-    if family not in readers:
-        raise UnsupportedModelError(
-            f"architecture {architecture!r:.60} is not supported; "
-            f"supported: {', '.join(sorted(readers))}"
-        )
-    blocks = checkpoint.metadata.get(f"{architecture}.block_count")
-    # A family goes through all its blocks before it misses the first tensor.
-    if isinstance(blocks, int) and blocks > len(checkpoint.shapes):
-        raise SourceError(
-            f"metadata key '{architecture}.block_count': {blocks} blocks in a file of "
-            f"{len(checkpoint.shapes)} tensors; the file is damaged, get it again"
-        )
-    return family, readers[family]
+    return find_family("gguf", architecture)
 
 
 def _check_vocabulary(metadata: Mapping[str, object], decoder: Decoder) -> None:
     tokens = metadata["tokenizer.ggml.tokens"]
-    if isinstance(tokens, list) and len(tokens) != decoder.spec.vocabulary:
+    if isinstance(tokens, list) and len(tokens) != decoder.spec.embedding.vocabulary:
         raise SourceError(
             f"the tokenizer has {len(tokens)} tokens and the embedding "
-            f"{decoder.spec.vocabulary} rows, expected one a token; the file is damaged, "
+            f"{decoder.spec.embedding.vocabulary} rows, expected one a token; the file is damaged, "
             "get it again"
         )
 

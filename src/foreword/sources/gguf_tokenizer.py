@@ -6,86 +6,34 @@ Metadata keys and token types are those of the GGUF specification
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, TypeVar
-
-from tokenizers.pre_tokenizers import ByteLevel
+from typing import TypeVar
 
 from foreword.errors import SourceError, UnsupportedModelError
+from foreword.sources.byte_level import SPLITS, byte_level_tokenizer
 from foreword.sources.model import TokenizerSource
+from foreword.sources.sentencepiece import sentencepiece_bpe
+from foreword.sources.sentencepiece_proto import PieceType
+from foreword.sources.tokenizer_json import END_TEXTS, MAX_TOKENS, AddedToken
 
 _GET_AGAIN = "the file is damaged or incomplete, get it again"
-# Far above any vocabulary in use; a longer list is a damaged file.
-_CEILING = 1 << 21
-
-# Control tokens that end a text, whichever of them the metadata names as its end.
-_END_TEXTS = (
-    *("</s>", "<eos>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>"),
-    *("<|im_end|>", "<|end|>", "<end_of_turn>", "<end_of_utterance>", "<EOT>", "[EOS]"),
-)
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
-_WORD_TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_WORD_HEAD = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
-
-_Json = dict[str, Any]
-
-
-class _Type(IntEnum):
-    NORMAL = 1
-    UNKNOWN = 2
-    CONTROL = 3
-    USER_DEFINED = 4
-    UNUSED = 5
-    BYTE = 6
-
-
-@dataclass(frozen=True)
-class _Split:
-    """How text is cut before merging, as a `tokenizer.ggml.pre` name means it."""
-
-    steps: tuple[_Json, ...]
-    # A piece that is itself a token is taken whole, whatever the merges say.
-    whole_pieces: bool = False
-    prepend_start: bool = False
-
-
-def _byte_level(use_regex: bool) -> _Json:
-    return {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": use_regex,
-    }
-
-
-def _by_regex(pattern: str) -> tuple[_Json, ...]:
-    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
-    return ({**split, "invert": False}, _byte_level(use_regex=False))
-
-
-_GPT2 = _Split((_byte_level(use_regex=True),))
-_DIGITS = _Split(({"type": "Digits", "individual_digits": True}, _byte_level(use_regex=True)))
-_LLAMA3 = _Split(_by_regex(rf"{_WORD_HEAD}|\p{{N}}{{1,3}}|{_WORD_TAIL}"), True, True)
-_QWEN2 = _Split(_by_regex(rf"{_WORD_HEAD}|\p{{N}}|{_WORD_TAIL}"))
-
-_SPLITS: Mapping[str, _Split] = {
-    "gpt-2": _GPT2,
-    "mpt": _GPT2,
-    "smollm": _DIGITS,
-    "starcoder": _DIGITS,
-    "refact": _DIGITS,
-    "command-r": _DIGITS,
-    "llama-bpe": _LLAMA3,
-    "llama3": _LLAMA3,
-    "llama-v3": _LLAMA3,
-    "qwen2": _QWEN2,
-    "deepseek-r1-qwen": _QWEN2,
+# What a `tokenizer.ggml.pre` name means.
+_SPLITS: Mapping[str, str] = {
+    "gpt-2": "gpt2",
+    "mpt": "gpt2",
+    "smollm": "digits",
+    "starcoder": "digits",
+    "refact": "digits",
+    "command-r": "digits",
+    "llama-bpe": "llama3",
+    "llama3": "llama3",
+    "llama-v3": "llama3",
+    "qwen2": "qwen2",
+    "deepseek-r1-qwen": "qwen2",
 }
 
 
@@ -101,16 +49,12 @@ def tokenizer_from_gguf(metadata: Mapping[str, object]) -> TokenizerSource:
     if len(types) != len(tokens):
         raise _damaged("token_type", f"{len(tokens)} values, one a token", f"{len(types)}")
     _check_tokens(tokens)
-    # Some files give an end token a type that would let typed text spell it.
-    types = [
-        _Type.CONTROL if kind == _Type.USER_DEFINED and text in _END_TEXTS else kind
-        for kind, text in zip(types, tokens, strict=True)
-    ]
+    kinds = _kinds(tokens, types)
     if model == "gpt2":
         split = _split(metadata)
-        body, prepend = _byte_level_bpe(metadata, split, tokens), split.prepend_start
+        body, prepend = _byte_level_bpe(metadata, split, tokens, kinds), split == "llama3"
     elif model == "llama":
-        body, prepend = _sentencepiece_bpe(metadata, tokens, types), True
+        body, prepend = _sentencepiece_bpe(metadata, tokens, kinds), True
     else:
         raise UnsupportedModelError(
             f"tokenizer model {model!r:.42}: Foreword reads 'gpt2' (byte-level BPE) and "
@@ -121,19 +65,30 @@ def tokenizer_from_gguf(metadata: Mapping[str, object]) -> TokenizerSource:
     if prepend and start is None:
         raise _damaged("bos_token_id", "an id, as add_bos_token is set", "none")
     return TokenizerSource(
-        json=_serialize(body, tokens, types),
+        json=body,
         start=start,
-        end=_end_ids(metadata, tokens, types),
+        end=_end_ids(metadata, tokens, kinds),
         prepend_start=prepend,
     )
 
 
-def _split(metadata: Mapping[str, object]) -> _Split:
+def _kinds(tokens: list[str], types: list[int]) -> list[PieceType]:
+    strange = next((kind for kind in types if kind not in set(PieceType)), None)
+    if strange is not None:
+        raise _damaged("token_type", "types from 1 to 6", f"{strange}")
+    # Some files give an end token a type that would let typed text spell it.
+    return [
+        PieceType.CONTROL if kind == PieceType.USER_DEFINED and text in END_TEXTS else kind
+        for kind, text in zip(map(PieceType, types), tokens, strict=True)
+    ]
+
+
+def _split(metadata: Mapping[str, object]) -> str:
     # Files of before May 2024 do not say; only of GPT-2 itself is it known all the same.
     is_gpt2 = metadata.get("general.architecture") == "gpt2"
     name = _one(metadata, "pre", str, default="default")
     if name == "default" and is_gpt2:
-        return _GPT2
+        return "gpt2"
     if name not in _SPLITS:
         raise UnsupportedModelError(
             f"pre-tokenizer (tokenizer.ggml.pre) {name!r:.42}: Foreword knows "
@@ -142,7 +97,9 @@ def _split(metadata: Mapping[str, object]) -> _Split:
     return _SPLITS[name]
 
 
-def _byte_level_bpe(metadata: Mapping[str, object], split: _Split, tokens: list[str]) -> _Json:
+def _byte_level_bpe(
+    metadata: Mapping[str, object], split: str, tokens: list[str], kinds: list[PieceType]
+) -> str:
     known = set(tokens)
     merges = []
     for merge in _list(metadata, "merges", str):
@@ -152,107 +109,43 @@ def _byte_level_bpe(metadata: Mapping[str, object], split: _Split, tokens: list[
         if at < 0 or not known.issuperset((left, right, left + right)):
             raise _damaged("merges", "pairs of tokens that make a token", repr(merge)[:40])
         merges.append((left, right))
-    return {
-        "normalizer": None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*split.steps, *_gaps(known)]},
-        "decoder": _byte_level(use_regex=True),
-        "model": {"byte_fallback": False, "ignore_merges": split.whole_pieces, "merges": merges},
-    }
-
-
-def _gaps(known: set[str]) -> list[_Json]:
-    """Drop bytes the vocabulary has no token for, without joining what stands around them."""
-    missing = sorted(set(ByteLevel.alphabet()) - known)
-    if not missing:
-        return []
-    pattern = {"Regex": "[" + "".join(f"\\u{ord(symbol):04x}" for symbol in missing) + "]"}
-    return [{"type": "Split", "pattern": pattern, "behavior": "Removed", "invert": False}]
+    added = [
+        AddedToken(i, text, special=kind != PieceType.USER_DEFINED)
+        for i, (text, kind) in enumerate(zip(tokens, kinds, strict=True))
+        if kind in (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.USER_DEFINED)
+    ]
+    vocabulary = {text: i for i, text in enumerate(tokens)}
+    return byte_level_tokenizer(vocabulary, merges, SPLITS[split], added)
 
 
 def _sentencepiece_bpe(
-    metadata: Mapping[str, object], tokens: list[str], types: list[int]
-) -> _Json:
+    metadata: Mapping[str, object], tokens: list[str], kinds: list[PieceType]
+) -> str:
     scores = _list(metadata, "scores", float)
     if len(scores) != len(tokens):
         raise _damaged("scores", f"{len(tokens)} values, one a token", f"{len(scores)}")
     if not all(map(math.isfinite, scores)):
         raise _damaged("scores", "finite numbers", "others")
-    if not {f"<0x{byte:02X}>" for byte in range(256)}.issubset(tokens):
-        raise UnsupportedModelError(
-            "this SentencePiece vocabulary lacks some of the 256 byte tokens <0x00> to <0xFF>, "
-            "so it cannot hold every text; take a model that has them"
-        )
-    mergeable = (_Type.NORMAL, _Type.UNUSED)
-    ids = {text: i for i, text in enumerate(tokens) if types[i] in mergeable}
-    # SentencePiece keeps no merges: any two pieces that make a piece merge, best score first.
-    merges = [
-        (-scores[i], ids[text[:at]], ids[text[at:]])
-        for text, i in ids.items()
-        for at in range(1, len(text))
-        if text[:at] in ids and text[at:] in ids
-    ]
-    to_mark: _Json = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
-    to_space: _Json = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
-    steps = [to_mark]
-    if _one(metadata, "add_space_prefix", bool, default=True):
-        steps.insert(0, {"type": "Prepend", "prepend": "▁"})
-    return {
-        "normalizer": {"type": "Sequence", "normalizers": steps},
-        "pre_tokenizer": None,
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [to_space, {"type": "ByteFallback"}, {"type": "Fuse"}],
-        },
-        "model": {
-            "byte_fallback": True,
-            "ignore_merges": False,
-            "merges": [(tokens[left], tokens[right]) for _, left, right in sorted(merges)],
-        },
-    }
-
-
-def _serialize(body: _Json, tokens: list[str], types: list[int]) -> str:
-    added = [
-        {
-            "id": i,
-            "content": text,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": types[i] != _Type.USER_DEFINED,
-        }
-        for i, text in enumerate(tokens)
-        if types[i] in (_Type.CONTROL, _Type.UNKNOWN, _Type.USER_DEFINED)
-    ]
-    model = {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "vocab": {text: i for i, text in enumerate(tokens)},
-    }
-    document: _Json = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added}
-    document |= body | {"post_processor": None, "model": model | body["model"]}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return sentencepiece_bpe(
+        list(zip(tokens, scores, kinds, strict=True)),
+        dummy_prefix=_one(metadata, "add_space_prefix", bool, default=True),
+    )
 
 
 def _end_ids(
-    metadata: Mapping[str, object], tokens: list[str], types: list[int]
+    metadata: Mapping[str, object], tokens: list[str], kinds: list[PieceType]
 ) -> tuple[int, ...]:
     named = (_token_id(metadata, key, len(tokens)) for key in _END_KEYS)
     ends = {i for i in named if i is not None}
     ends.update(
-        i for i, text in enumerate(tokens) if types[i] == _Type.CONTROL and text in _END_TEXTS
+        i for i, text in enumerate(tokens) if kinds[i] == PieceType.CONTROL and text in END_TEXTS
     )
     return tuple(sorted(ends))
 
 
 def _check_tokens(tokens: list[str]) -> None:
-    if not 0 < len(tokens) <= _CEILING:
-        raise _damaged("tokens", f"1 to {_CEILING} tokens", f"{len(tokens)}")
+    if not 0 < len(tokens) <= MAX_TOKENS:
+        raise _damaged("tokens", f"1 to {MAX_TOKENS} tokens", f"{len(tokens)}")
     if len(set(tokens)) != len(tokens):
         text, count = Counter(tokens).most_common(1)[0]
         raise _damaged("tokens", "every token once", f"{text!r:.40} {count} times")

