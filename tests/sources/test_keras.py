@@ -164,7 +164,7 @@ def test_a_model_that_cannot_be_saved_is_refused_in_one_line(tmp_path: Path) -> 
 
 def test_a_preset_is_known_by_its_name_and_the_nearest_are_told() -> None:
     assert preset_handle("gpt2_base_en").startswith("kaggle://keras/gpt2/keras/gpt2_base_en")
-    with pytest.raises(SourceError, match=r"no preset 'gpt2_base_ne'.*near: gpt2_base_en"):
+    with pytest.raises(SourceError, match=r"no preset 'gpt2_base_ne'.*did you mean gpt2_base_en"):
         preset_handle("gpt2_base_ne")
     with pytest.raises(SourceError, match="'bert_base_en' is no causal language model"):
         preset_handle("bert_base_en")

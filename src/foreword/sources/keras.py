@@ -68,10 +68,10 @@ def preset_handle(name: str) -> str:
         return str(presets[name]["kaggle_handle"])
     if name in Backbone.presets:
         raise DownloadError(f"the preset '{name:.60}' is no causal language model")
-    near = difflib.get_close_matches(name, presets, 3) or sorted(presets)[:3]
+    near = difflib.get_close_matches(name, presets, 3)
+    advice = f"did you mean {' or '.join(near)}?" if near else "take one such as gpt2_base_en"
     raise DownloadError(
-        f"KerasHub has no preset '{name:.60}' among its {len(presets)} causal language models; "
-        f"near: {', '.join(near)}"
+        f"KerasHub has no preset '{name:.60}' among its {len(presets)} language models; {advice}"
     )
 
 
