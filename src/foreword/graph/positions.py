@@ -67,10 +67,9 @@ class Positions:
         hidden = distance < 0
         if window is not None:
             hidden |= distance >= window
-        bias = np.zeros((1, 1, self.tokens, self.tokens))
-        if self.slopes is not None:
-            bias = -self.slopes.reshape(self.kv_heads, self.groups, 1, 1) * distance
-        bias = np.where(hidden, HIDDEN, bias)
+        slopes = np.zeros(1, np.float32) if self.slopes is None else self.slopes
+        heads = (-1, 1 if self.slopes is None else self.groups, 1, 1)
+        bias = np.where(hidden, HIDDEN, -slopes.reshape(heads) * distance)
         bias = np.broadcast_to(bias, (len(bias), self.groups, self.tokens, self.tokens))
         rows = (1, len(bias), self.groups * self.tokens, self.tokens)
         return self.g.constant(bias.astype(np.float32).reshape(rows))
