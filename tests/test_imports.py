@@ -25,11 +25,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"bundle"},
     "completion": {"engine", "bundle"},
     "evaluation": {"completion", "engine", "bundle", "quantize"},
-    "text_graph": {"sources", "bundle"},
+    "text_graph": {"sources", "graph", "engine", "bundle"},
     "convert": {"sources", "families", "graph", "quantize", "bundle", "evaluation"},
     "tune": {"sources", "families", "graph", "quantize", "bundle", "evaluation"},
     "server": {"completion", "engine", "bundle"},
-    FRONT: {"convert", "engine", "completion"},
+    FRONT: {"convert", "text_graph", "engine", "completion"},
     "__main__": {"cli"},
 }
 # `cli` may import every part, but only the command that starts the server imports `server`.
@@ -44,10 +44,10 @@ FENCED: dict[str, set[str]] = {
     "h5py": {"sources/"},
     "kagglehub": {"sources/hub.py"},
     "huggingface_hub": {"sources/hub.py"},
-    "tensorflow": {"text_graph.py", "sources/keras.py"},
-    "tensorflow_text": {"text_graph.py", "sources/keras.py"},
-    "keras": {"text_graph.py", "sources/keras.py"},
-    "keras_hub": {"text_graph.py", "sources/keras.py"},
+    "tensorflow": {"text_graph/", "sources/keras.py"},
+    "tensorflow_text": {"text_graph/", "sources/keras.py"},
+    "keras": {"text_graph/", "sources/keras.py"},
+    "keras_hub": {"text_graph/", "sources/keras.py"},
     "typer": {"cli/"},
     "rich": {"cli/"},
 }

@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foreword import text_graph
+    from foreword.completion.completer import Completer
     from foreword.convert import convert
     from foreword.engine.engine import Engine, Step
     from foreword.engine.load import load
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Completer",
     "Engine",
     "ForewordError",
     "SamplingParams",
@@ -27,9 +30,11 @@ __all__ = [
     "__version__",
     "convert",
     "load",
+    "text_graph",
 ]
 
 _HOMES = {
+    "Completer": "foreword.completion.completer",
     "Engine": "foreword.engine.engine",
     "ForewordError": "foreword.errors",
     "SamplingParams": "foreword.engine.sampling",
@@ -40,6 +45,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "text_graph":
+        return importlib.import_module("foreword.text_graph")
     if name not in _HOMES:
         raise AttributeError(f"module 'foreword' has no attribute '{name}'")
     value = getattr(importlib.import_module(_HOMES[name]), name)

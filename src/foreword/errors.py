@@ -5,6 +5,7 @@
     ├── SourceError               a model source is missing, damaged or unreadable
     │   ├── UnsupportedModelError sound, but of a kind Foreword has no code for
     │   └── DownloadError         could not be fetched, or is not what was expected
+    ├── ConversionError           another project's converter failed, or took too much memory
     ├── OutputError               a file could not be written
     ├── BundleError               a bundle is missing, damaged or of another version
     └── EngineError               the model could not run
@@ -36,6 +37,10 @@ class UnsupportedModelError(SourceError):
 
 class DownloadError(SourceError):
     """A model could not be fetched, or what came is not what was expected."""
+
+
+class ConversionError(ForewordError):
+    """Another project's converter failed, or took more memory than it may."""
 
 
 class OutputError(ForewordError):

@@ -31,9 +31,18 @@ class Tokenizer:
     def from_file(cls, path: Path) -> Tokenizer:
         """Read a Hugging Face tokenizer.json; raises BundleError when it is not a usable one."""
         try:
-            core = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise _unusable(path, error.strerror or str(error)) from None
+        except UnicodeDecodeError as error:
+            raise _unusable(path, str(error)) from None
+        return cls.from_text(text, path)
+
+    @classmethod
+    def from_text(cls, text: str, path: Path) -> Tokenizer:
+        """Read what a tokenizer.json holds, found at `path`; raises BundleError as `from_file`."""
+        try:
+            core = tokenizers.Tokenizer.from_str(text)
         # The package raises plain Exception, or panics, which is a BaseException; its text can
         # run over lines.
         except BaseException as error:

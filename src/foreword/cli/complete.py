@@ -17,13 +17,15 @@ from foreword.cli.console import (
     note,
     print_json,
 )
-from foreword.cli.models import ready
+from foreword.cli.models import opened
 from foreword.errors import PromptError, UsageError
 
 if TYPE_CHECKING:
+    from foreword.completion.completer import Completer
     from foreword.completion.window import Window
-    from foreword.engine.engine import Engine
     from foreword.engine.sampling import SamplingParams
+
+_ALL = 1 << 20  # tokens; more than any context
 
 
 @guarded
@@ -33,9 +35,12 @@ def complete(
         typer.Argument(help="The text to continue; - reads standard input, as a pipe does."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="A bundle's path or its name.")
+        str | None,
+        typer.Option("--model", "-m", help="A bundle's path or its name, or a text graph's file."),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Tokens to add, at most.")] = 32,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="Tokens to add, at most: 32; all that a text graph gives.")
+    ] = None,
     context_tokens: Annotated[
         int | None,
         typer.Option(help="Tokens of the text the model is given; half its context by default."),
@@ -55,9 +60,13 @@ def complete(
 
     On a terminal the text is shown before its continuation; on a pipe only what is new.
     """
-    from foreword.engine.load import check_threads, load
+    from foreword.cli.models import is_text_graph
+    from foreword.completion.completer import Completer
+    from foreword.engine.load import check_threads
     from foreword.engine.sampling import SamplingParams
 
+    if max_new_tokens is None:
+        max_new_tokens = _ALL if model is not None and is_text_graph(model) else 32
     params = SamplingParams(
         temperature=temperature,
         top_k=top_k,
@@ -72,24 +81,24 @@ def complete(
         raise UsageError(f"context_tokens: expected 1 or more, found {context_tokens}")
     check_threads(threads)
     prompt = _prompt(text)
-    bundle = ready(model, quiet)
-    engine = load(bundle, threads)
+    loaded, name = opened(model, threads, quiet)
     try:
-        window = _window(engine, prompt, context_tokens)
+        completer = Completer(loaded)
+        window = completer.window(prompt, context_tokens)
         if window.dropped and not quiet:
             note(
                 f"the text has {len(window.token_ids) + window.dropped} tokens: its last "
                 f"{len(window.token_ids)} are used (--context-tokens)"
             )
         if as_json:
-            print_json(_as_json(engine, window, params, bundle.name))
+            print_json(_as_json(completer, window, params, name))
         else:
-            _stream(engine, window, params, prompt)
-        stats = engine.stats
-        if stats.prompt_tokens + stats.generated_tokens > engine.context and not quiet:
-            note(f"the context of {engine.context} tokens is full: nothing more fits")
+            _stream(completer, window, params, prompt)
+        stats = loaded.stats
+        if stats.prompt_tokens + stats.generated_tokens > loaded.context and not quiet:
+            note(f"the context of {loaded.context} tokens is full: nothing more fits")
     finally:
-        engine.close()
+        loaded.close()
 
 
 def _prompt(text: str | None) -> str:
@@ -116,33 +125,24 @@ def _prompt(text: str | None) -> str:
         ) from None
 
 
-def _window(engine: Engine, prompt: str, limit: int | None) -> Window:
-    from foreword.completion.window import keep_end
-
-    if limit is None:
-        limit = engine.context // 2
-    elif limit > engine.context:
-        raise UsageError(f"context_tokens: this model holds {engine.context}, found {limit}")
-    start = engine.manifest.special_tokens
-    return keep_end(
-        engine.encode(prompt), limit, engine.tokenizer, start.start if start.prepend_start else None
-    )
-
-
-def _stream(engine: Engine, window: Window, params: SamplingParams, prompt: str) -> None:
+def _stream(completer: Completer, window: Window, params: SamplingParams, prompt: str) -> None:
     shown = harmless if is_terminal(sys.stdout) else str
+    steps = completer.stream(window, params)
     if is_terminal(sys.stdout):
         print(dimmed(shown(prompt)), end="", flush=True)
     try:
-        for step in engine.stream(window.token_ids, params):
+        for step in steps:
             print(shown(step.text), end="", flush=True)
     finally:
         print(flush=True)
 
 
-def _as_json(engine: Engine, window: Window, params: SamplingParams, name: str) -> dict[str, Any]:
-    steps = list(engine.stream(window.token_ids, params))
-    stats = engine.stats
+def _as_json(
+    completer: Completer, window: Window, params: SamplingParams, name: str
+) -> dict[str, Any]:
+    steps = list(completer.stream(window, params))
+    model = completer.model
+    stats = model.stats
     return {
         "text": "".join(step.text for step in steps),
         "token_ids": [step.token_id for step in steps if step.token_id is not None],
@@ -152,9 +152,9 @@ def _as_json(engine: Engine, window: Window, params: SamplingParams, name: str) 
         "reused_tokens": stats.reused_tokens,
         "ttft_ms": _rounded(stats.ttft_ms),
         "decode_tokens_per_s": _rounded(stats.decode_tokens_per_s),
-        "load_ms": _rounded(engine.load_ms),
+        "load_ms": _rounded(model.load_ms),
         "model": name,
-        "recipe": engine.manifest.recipe,
+        "recipe": model.recipe,
     }
 
 

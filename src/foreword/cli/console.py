@@ -29,6 +29,10 @@ _STAGES = {
     "check": "Checking the download",
     "extract": "Unpacking the model",
     "convert": "Converting the model",
+    "load": "Loading it with Keras",
+    "trace": "Tracing generation",
+    "lower": "Converting the graph",
+    "try": "Trying it out",
 }
 
 
@@ -119,12 +123,12 @@ def progress(quiet: bool = False) -> Iterator[Report]:
         yield lambda stage, done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
         TextColumn("{task.description:<22}"),
         BarColumn(),
-        DownloadColumn(),
+        TextColumn("{task.fields[amount]:<17}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
@@ -132,8 +136,16 @@ def progress(quiet: bool = False) -> Iterator[Report]:
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(_STAGES.get(stage, stage), total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+                for before in tasks.values():
+                    bars.stop_task(before)
+                # What is done in one piece shows that it goes on, not how far it is.
+                described = _STAGES.get(stage, stage)
+                tasks[stage] = bars.add_task(described, total=None, amount="")
+            if total > 1:
+                amount = f"{size(done)} of {size(total)}"
+                bars.update(tasks[stage], completed=done, total=total, amount=amount)
+            elif done == total:
+                bars.update(tasks[stage], completed=1, total=1)
 
         yield report
 

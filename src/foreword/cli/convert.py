@@ -1,15 +1,31 @@
-"""`foreword convert`: a model source becomes a bundle."""
+"""`foreword convert`: a model source becomes a bundle, or a text graph."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreword.cli.console import JsonOption, QuietOption, guarded, print_json, progress, size
+from foreword.cli.console import (
+    JsonOption,
+    QuietOption,
+    guarded,
+    note,
+    print_json,
+    progress,
+    size,
+)
 from foreword.errors import UsageError
+
+if TYPE_CHECKING:
+    from foreword.text_graph import TextOptions
+
+
+def _text_option(help_text: str) -> Any:
+    """An option that only the text form has."""
+    return typer.Option(help=help_text, rich_help_panel="With --form text")
 
 
 @guarded
@@ -25,10 +41,25 @@ def convert(
         Path | None,
         typer.Option("--output", "-o", help="The bundle to write; by default one 'list' names."),
     ] = None,
+    form: Annotated[
+        str, typer.Option(help="token: a bundle; text: one string-in, string-out .tflite.")
+    ] = "token",
     recipe: Annotated[str, typer.Option(help="float32, float16, int8 or int4.")] = "int8",
     context: Annotated[int, typer.Option(help="Tokens the cache holds.")] = 512,
     prefill: Annotated[str, typer.Option(help="Chunk widths, comma-separated.")] = "8,32,128",
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle.")] = False,
+    max_length: Annotated[int, _text_option("Tokens of prompt and continuation together.")] = 100,
+    sampler: Annotated[
+        str, _text_option("greedy, top-k, top-p, random or contrastive.")
+    ] = "greedy",
+    top_k: Annotated[int, _text_option("Candidates of top-k and contrastive.")] = 5,
+    top_p: Annotated[float, _text_option("Share of probability of top-p.")] = 0.9,
+    temperature: Annotated[float, _text_option("Divides the logits.")] = 1.0,
+    seed: Annotated[int, _text_option("Of what is drawn; begins anew at every load.")] = 0,
+    end_token: Annotated[bool, _text_option("End where the model ends its text.")] = True,
+    memory_limit_gb: Annotated[
+        float | None, _text_option("Memory TensorFlow may take; most of the machine's.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace what is there.")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -36,6 +67,16 @@ def convert(
     from foreword.bundle.home import bundles_dir
     from foreword.convert import convert as make
 
+    if form == "text":
+        from foreword.text_graph import Sampling, TextOptions
+
+        sampling = Sampling(sampler, top_k, top_p, temperature, seed=seed)
+        options = TextOptions(max_length, recipe, sampling, end_token)
+        limit = None if memory_limit_gb is None else int(memory_limit_gb * 1e9)
+        _convert_text(source, output, options, limit, replace, as_json, quiet)
+        return
+    if form != "token":
+        raise UsageError(f"form: expected token or text, found '{form}'")
     started = time.perf_counter()
     # A name for `list`: the source's own, and the recipe's where it is not the usual one.
     name = _name(source)
@@ -50,18 +91,43 @@ def convert(
             replace=replace,
             progress=report,
         )
-    seconds = time.perf_counter() - started
-    if as_json:
-        print_json(
-            {
-                "path": str(bundle.path),
-                "recipe": recipe,
-                "size_bytes": bundle.size_bytes,
-                "seconds": round(seconds, 2),
-            }
+    _tell(bundle.path, recipe, bundle.size_bytes, time.perf_counter() - started, as_json)
+
+
+def _convert_text(
+    source: str,
+    output: Path | None,
+    options: TextOptions,
+    limit: int | None,
+    replace: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from foreword.text_graph import archive
+    from foreword.text_graph import convert as make
+
+    started = time.perf_counter()
+    with progress(quiet) as report:
+        path = make(
+            source,
+            output or Path("autocomplete.tflite"),
+            options,
+            replace=replace,
+            memory_limit_bytes=limit,
+            progress=report,
         )
+    for said in [] if quiet else archive.read(path).document["notes"]:
+        note(said)
+    seconds = time.perf_counter() - started
+    _tell(path, options.recipe, path.stat().st_size, seconds, as_json)
+
+
+def _tell(path: Path, recipe: str, size_bytes: int, seconds: float, as_json: bool) -> None:
+    if as_json:
+        made = {"path": str(path), "recipe": recipe, "size_bytes": size_bytes}
+        print_json({**made, "seconds": round(seconds, 2)})
     else:
-        print(f"{bundle.path}  {recipe}  {size(bundle.size_bytes)}  {seconds:.1f} s")
+        print(f"{path}  {recipe}  {size(size_bytes)}  {seconds:.1f} s")
 
 
 def _name(source: str) -> str:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from foreword.cli.console import JsonOption, guarded, print_json, size
+from foreword.cli.models import is_text_graph
 
 
 @guarded
 def inspect(
-    bundle: Annotated[str, typer.Argument(help="A bundle's path or its name.")],
+    bundle: Annotated[
+        str, typer.Argument(help="A bundle's path or its name, or a text graph's file.")
+    ],
     verify: Annotated[bool, typer.Option("--verify", help="Check every file's hash.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a bundle holds and where it came from."""
     from foreword.bundle.store import find_bundle, open_bundle
 
+    if is_text_graph(bundle):
+        _inspect_text_graph(Path(bundle), as_json)
+        return
     opened = open_bundle(find_bundle(bundle), verify=verify)
     manifest = opened.manifest
     if as_json:
@@ -43,5 +50,33 @@ def inspect(
         rows[name] = f"{size(entry.size_bytes)}, sha256 {entry.sha256[:16]}…"
     if verify:
         rows["verified"] = "every file has its hash"
+    _print_rows(rows)
+
+
+def _inspect_text_graph(path: Path, as_json: bool) -> None:
+    from foreword.text_graph import archive
+
+    about = archive.read(path)
+    if as_json:
+        print_json({"path": str(path), "options": about.options.as_json(), **about.document})
+        return
+    options, document = about.options, about.document
+    end = "its end token or " if options.stop_at_end else ""
+    rows = {
+        "path": str(path),
+        "form": "text graph: a sentence in, the sentence continued out",
+        "family": f"{document['family']}, {document['parameters'] / 1e6:.0f} M parameters",
+        "recipe": options.recipe,
+        "generates": f"to {end}{options.max_length} tokens, the prompt among them",
+        "sampler": f"{options.sampling.kind}, temperature {options.sampling.temperature:g}",
+        "source": f"{document['source']} (licence: {document['license']})",
+        "made with": ", ".join(f"{name} {v}" for name, v in document["versions"].items()),
+        "needs": "the Select TF and TensorFlow Text operators",
+        "size": size(path.stat().st_size),
+    }
+    _print_rows(rows | ({"note": "; ".join(document["notes"])} if document["notes"] else {}))
+
+
+def _print_rows(rows: dict[str, str]) -> None:
     for label, value in rows.items():
         print(f"{label:<15} {value}")

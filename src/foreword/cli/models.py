@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foreword.cli.console import note, progress
 from foreword.errors import BundleError, OutputError
+
+if TYPE_CHECKING:
+    from foreword.engine.engine import LanguageModel
+
+
+def opened(model: str | None, threads: int | None, quiet: bool) -> tuple[LanguageModel, str]:
+    """Load the model a command runs and return it with its name: a bundle's, or a file's.
+
+    Raises what `ready`, `load` and `TextGraph` raise.
+    """
+    if model is not None and is_text_graph(model):
+        from foreword.text_graph import TextGraph
+
+        graph = TextGraph(model, threads)
+        if not quiet:
+            note(f"{graph.name} answers all at once, and only Ctrl-C stops it")
+            for said in graph.about["notes"]:
+                note(said)
+        return graph, graph.name
+    from foreword.engine.load import load
+
+    bundle = ready(model, quiet)
+    return load(bundle, threads), bundle.name
+
+
+def is_text_graph(model: str) -> bool:
+    """Return whether a model is given as a `.tflite` file, not as a bundle."""
+    return model.lower().endswith(".tflite") and not Path(model).is_dir()
 
 
 def ready(model: str | None, quiet: bool) -> Path:

@@ -60,6 +60,50 @@ class StreamStats:
         return (self.generated_tokens - 1) / self.decode_ms * 1e3
 
 
+class LanguageModel(Protocol):
+    """What completion needs of a model: an `Engine`, or anything else that continues text."""
+
+    tokenizer: Tokenizer
+    stats: StreamStats
+    load_ms: float
+
+    @property
+    def context(self) -> int:
+        """Tokens that prompt and continuation have together, at most."""
+        ...
+
+    @property
+    def first_token(self) -> int | None:
+        """The token that `encode` begins every prompt with, None where there is none."""
+        ...
+
+    @property
+    def recipe(self) -> str:
+        """How weights are stored."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text."""
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of token ids."""
+        ...
+
+    def stream(
+        self,
+        token_ids: Sequence[int],
+        params: SamplingParams | None = None,
+        cancel: Cancel | None = None,
+    ) -> Iterator[Step]:
+        """Continue a prompt; the last step has a `finish_reason`."""
+        ...
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        ...
+
+
 class Engine:
     """A loaded bundle. One stream runs at a time: a new one ends the one before."""
 
@@ -85,13 +129,21 @@ class Engine:
         """Tokens the cache holds: prompt and continuation together."""
         return self._graph.context
 
+    @property
+    def first_token(self) -> int | None:
+        """The start token where the model wants one before every prompt, else None."""
+        special = self.manifest.special_tokens
+        return special.start if special.prepend_start else None
+
+    @property
+    def recipe(self) -> str:
+        """How weights are stored."""
+        return self.manifest.recipe
+
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, with the start token where the model wants it."""
-        token_ids = self.tokenizer.encode(text)
-        special = self.manifest.special_tokens
-        if special.prepend_start and special.start is not None:
-            return [special.start, *token_ids]
-        return token_ids
+        head = [] if self.first_token is None else [self.first_token]
+        return [*head, *self.tokenizer.encode(text)]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Return the text of token ids."""

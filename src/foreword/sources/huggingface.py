@@ -41,7 +41,7 @@ def open_hugging_face(path: Path) -> SourceModel:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from None
     name = path.name if path.name.strip(".") else path.resolve().name
-    return SourceModel(family, decoder, tokenizer, name=name, license=licence, sha256=None)
+    return SourceModel(family, decoder, tokenizer, name, licence, sha256=None, keras_path=path)
 
 
 def _config(path: Path) -> dict[str, object]:

@@ -60,7 +60,7 @@ def open_preset(directory: Path, name: str | None = None) -> SourceModel:
     """
     own = directory.name if directory.name.strip(".") else directory.resolve().name
     with _naming(directory):
-        return _model(_preset_parts(directory), name or own)
+        return _model(_preset_parts(directory), name or own, directory)
 
 
 def open_keras(path: Path, staging: Path) -> SourceModel:
@@ -71,7 +71,7 @@ def open_keras(path: Path, staging: Path) -> SourceModel:
     """
     with _naming(path):
         _unpack(path, staging)
-        return _model(_task_parts(staging), path.stem)
+        return _model(_task_parts(staging), path.stem, path)
 
 
 def shard_names(index: _Config) -> list[str]:
@@ -89,7 +89,7 @@ def shard_names(index: _Config) -> list[str]:
     return sorted(set(flat))
 
 
-def _model(parts: _Parts, name: str) -> SourceModel:
+def _model(parts: _Parts, name: str, path: Path) -> SourceModel:
     _refuse_quantized(parts.backbone)
     family, read = find_family("keras", _class_name(parts.backbone))
     files = [parts.directory / file for file in _weight_files(parts.directory)]
@@ -103,7 +103,7 @@ def _model(parts: _Parts, name: str) -> SourceModel:
         rows=decoder.spec.embedding.vocabulary,
     )
     # Presets carry no licence.
-    return SourceModel(family, decoder, tokenizer, name=name, license="unknown", sha256=None)
+    return SourceModel(family, decoder, tokenizer, name, "unknown", sha256=None, keras_path=path)
 
 
 def _preset_parts(directory: Path) -> _Parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from foreword.graph.spec import Decoder
 
@@ -27,7 +28,8 @@ class SourceModel:
     """A model as read from its source, whatever the source's format.
 
     `family` names the module of `foreword.families` that read it, `sha256` is the digest
-    of the source file where it is one file.
+    of the source file where it is one file. `keras_path` is what KerasHub can load the model
+    from, None where it cannot, valid as long as the decoder is.
     """
 
     family: str
@@ -36,3 +38,4 @@ class SourceModel:
     name: str
     license: str
     sha256: str | None
+    keras_path: Path | None = None
