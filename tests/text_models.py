@@ -14,6 +14,8 @@ SIZES = {"num_layers": 2, "hidden_dim": 16, "intermediate_dim": 32}
 GROUPED = {"num_query_heads": 4, "num_key_value_heads": 2}
 HEADS = {"num_heads": 2}
 
+LLAMA3_HEADERS = ("start_header_id", "end_header_id")
+
 # Class prefix, special tokens of its vocabulary, what its backbone takes besides SIZES.
 BYTE_LEVEL: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "gpt2": ("GPT2", [END], {**HEADS, "max_sequence_length": 64}),
@@ -23,8 +25,7 @@ BYTE_LEVEL: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "falcon": ("Falcon", [END], {"num_attention_heads": 2}),
     "llama3": (
         "Llama3",
-        ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>"]
-        + ["<|eot_id|>"],
+        [f"<|{n}|>" for n in ("begin_of_text", "end_of_text", "eot_id", *LLAMA3_HEADERS)],
         GROUPED,
     ),
     "qwen2": ("Qwen", [END, "<|im_end|>", "<|im_start|>"], GROUPED),

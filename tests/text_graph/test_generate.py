@@ -11,6 +11,7 @@ import pytest
 import foreword
 from foreword.errors import PromptError
 from foreword.text_graph import Sampling, TextGraph, TextOptions, archive, convert, run
+from foreword.text_graph.options import RECIPES
 from text_models import BYTE_LEVEL, SENTENCEPIECE, gpt2_causal_lm, tiny_causal_lm
 
 pytestmark = [
@@ -58,7 +59,7 @@ def files(gpt2: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     directory = tmp_path_factory.mktemp("text-graphs")
     return {
         recipe: convert(gpt2, directory / f"{recipe}.tflite", TextOptions(LENGTH, recipe))
-        for recipe in ("float32", "float16", "int8")
+        for recipe in RECIPES
     }
 
 
@@ -79,7 +80,7 @@ def test_the_prompts_tell_models_apart(expected: list[str]) -> None:
     assert all(new)
 
 
-@pytest.mark.parametrize(("recipe", "least"), [("float16", 0.9), ("int8", 0.5)])
+@pytest.mark.parametrize(("recipe", "least"), [("float16", 0.9), ("int8", 0.5), ("int8-full", 0.1)])
 def test_smaller_recipes_mostly_agree(
     files: dict[str, Path], expected: list[str], recipe: str, least: float
 ) -> None:

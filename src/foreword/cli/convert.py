@@ -56,6 +56,9 @@ def convert(
     temperature: Annotated[float, _text_option("Divides the logits.")] = 1.0,
     seed: Annotated[int, _text_option("Of what is drawn; begins anew at every load.")] = 0,
     end_token: Annotated[bool, _text_option("End where the model ends its text.")] = True,
+    calibration_text: Annotated[
+        Path | None, _text_option("Text like that to come, for int8-full; has its own.")
+    ] = None,
     memory_limit_gb: Annotated[
         float | None, _text_option("Memory TensorFlow may take; most of the machine's.")
     ] = None,
@@ -72,8 +75,10 @@ def convert(
 
         sampling = Sampling(sampler, top_k, top_p, temperature, seed=seed)
         options = TextOptions(max_length, recipe, sampling, end_token)
+        if memory_limit_gb is not None and not 0.1 <= memory_limit_gb <= 1e6:
+            raise UsageError(f"memory_limit_gb: expected 0.1 or more, found {memory_limit_gb}")
         limit = None if memory_limit_gb is None else int(memory_limit_gb * 1e9)
-        _convert_text(source, output, options, limit, replace, as_json, quiet)
+        _convert_text(source, output, options, calibration_text, limit, replace, as_json, quiet)
         return
     if form != "token":
         raise UsageError(f"form: expected token or text, found '{form}'")
@@ -98,6 +103,7 @@ def _convert_text(
     source: str,
     output: Path | None,
     options: TextOptions,
+    calibration_text: Path | None,
     limit: int | None,
     replace: bool,
     as_json: bool,
@@ -105,7 +111,9 @@ def _convert_text(
 ) -> None:
     from foreword.text_graph import archive
     from foreword.text_graph import convert as make
+    from foreword.text_graph.calibration import TEXTS, beginnings
 
+    texts = TEXTS if calibration_text is None else beginnings(_read(calibration_text))
     started = time.perf_counter()
     with progress(quiet) as report:
         path = make(
@@ -113,6 +121,7 @@ def _convert_text(
             output or Path("autocomplete.tflite"),
             options,
             replace=replace,
+            calibration=texts,
             memory_limit_bytes=limit,
             progress=report,
         )
@@ -120,6 +129,15 @@ def _convert_text(
         note(said)
     seconds = time.perf_counter() - started
     _tell(path, options.recipe, path.stat().st_size, seconds, as_json)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"calibration_text: expected UTF-8 text, found other bytes in {path}"
+        ) from None
 
 
 def _tell(path: Path, recipe: str, size_bytes: int, seconds: float, as_json: bool) -> None:

@@ -14,6 +14,8 @@ import keras_hub
 import tensorflow as tf
 
 from foreword.text_graph.child import Message, Report, peak_rss_bytes, serve
+from foreword.text_graph.integer import check_agreement, keep_probabilities, quantized
+from foreword.text_graph.interpret import Interpreter
 from foreword.text_graph.options import Sampling, TextOptions
 from foreword.text_graph.sampling import ContrastiveSampler
 
@@ -107,10 +109,22 @@ def build(request: Message, report: Report) -> Message:
     report("load", 0, 1)
     model = _load(Path(request["source"]))
     model.compile(sampler=_sampler(options.sampling), jit_compile=False)
+    integer = options.recipe == "int8-full"
+    if integer:
+        keep_probabilities(model.sampler)
     report("trace", 0, 1)
     function, tracked = _traced(model, options), _Tracked(model)
     report("lower", 0, 1)
-    Path(request["output"]).write_bytes(_converter(function, tracked, options.recipe).convert())
+    converter = _converter(function, tracked, options.recipe)
+    texts = request["texts"]
+    output = Path(request["output"])
+    output.write_bytes(quantized(converter, texts) if integer else converter.convert())
+    if integer and options.sampling.kind == "greedy":
+        run = Interpreter(str(output)).complete
+        theirs = [
+            function(tf.constant(text))["text"].numpy().decode("utf-8", "ignore") for text in texts
+        ]
+        check_agreement([run(text) for text in texts], theirs, texts)
     return {"peak_rss_bytes": peak_rss_bytes()}
 
 

@@ -76,27 +76,23 @@ class Child:
     def ask(self, request: Mapping[str, Any], report: Report | None = None) -> Message:
         """Send a request and return the answer; `report(stage, done, total)` meanwhile.
 
-        Raises the error the child names, or `failure` when it dies or passes its limit; then,
-        and when interrupted, it is gone.
+        Raises the error the child names, after which it can be asked on, or `failure` when it
+        dies or passes its limit; then, and when interrupted, it is gone.
         """
         try:
-            stdin = self._process.stdin
-            assert stdin is not None
-            with suppress(BrokenPipeError):  # what ended it is told below
-                stdin.write(json.dumps(request).encode() + b"\n")
-                stdin.flush()
-            while True:
-                message = self._next()
-                if "stage" in message and report is not None:
+            self._send(request)
+            message = self._next()
+            while "stage" in message:
+                if report is not None:
                     report(message["stage"], message["done"], message["total"])
-                if "answer" in message:
-                    answer: Message = message["answer"]
-                    return answer
-                if "error" in message:
-                    raise self._named(message)
+                message = self._next()
         except BaseException:
             self.close()
             raise
+        if "error" in message:
+            raise self._named(message)
+        answer: Message = message["answer"]
+        return answer
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
@@ -111,9 +107,15 @@ class Child:
         self._answers = -1
         self._errors.close()
 
-    def _next(self) -> Message:
-        if self._answers < 0:
+    def _send(self, request: Mapping[str, Any]) -> None:
+        stdin = self._process.stdin
+        if self._answers < 0 or stdin is None:
             raise self._failure(f"{self._what}: it has been closed; open it anew")
+        with suppress(BrokenPipeError):  # what ended it is told when the answer is missing
+            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.flush()
+
+    def _next(self) -> Message:
         while b"\n" not in self._pending:
             self._check_memory()
             if not select.select([self._answers], [], [], _LOOK_SECONDS)[0]:

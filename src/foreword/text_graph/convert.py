@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from foreword.sources.model import SourceModel
 from foreword.sources.resolve import Source, open_source
 from foreword.text_graph import archive
 from foreword.text_graph.archive import About
+from foreword.text_graph.calibration import TEXTS
 from foreword.text_graph.child import Child, default_memory_limit_bytes
 from foreword.text_graph.model import TextGraph
 from foreword.text_graph.options import TextOptions
@@ -42,13 +43,15 @@ def convert(
     options: TextOptions | None = None,
     *,
     replace: bool = False,
+    calibration: Sequence[str] = TEXTS,
     memory_limit_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Turn a model that KerasHub can load into a text graph at `output`, a `.tflite` file.
 
     `source` is as for `foreword.convert`, but for GGUF files. TensorFlow runs in a process of
-    its own that may take `memory_limit_bytes`, by default four fifths of the machine's memory.
+    its own, which int8-full calibrates on the beginnings of texts in `calibration`, and which
+    may take `memory_limit_bytes`, by default four fifths of the machine's memory.
     The file is completed with once before it appears. `progress(stage, done, total)` is called
     as work goes on. Raises UsageError for libraries or options that cannot serve, SourceError
     and UnsupportedModelError for the source, ConversionError where the converter fails, and
@@ -72,6 +75,7 @@ def convert(
                         "source": str(keras_path.absolute()),
                         "output": str(made),
                         "options": options.as_json(),
+                        "texts": list(calibration),
                     },
                     report,
                 )

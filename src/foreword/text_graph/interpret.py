@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow_text
 from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
@@ -14,39 +12,49 @@ from foreword.text_graph.child import Message, Report, peak_rss_bytes, serve
 _SIGNATURE, _INPUT, _OUTPUT = "serving_default", "prompt", "text"
 
 
-class _Interpreter:
+class Interpreter:
+    """A text graph loaded from its file.
+
+    Raises EngineError for a file that has not the signature of one.
+    """
+
+    def __init__(self, path: str, threads: int = 1) -> None:
+        interpreter = InterpreterWithCustomOps(
+            model_path=path,
+            num_threads=threads,
+            custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
+        )
+        found = interpreter.get_signature_list()
+        if found.get(_SIGNATURE) != {"inputs": [_INPUT], "outputs": [_OUTPUT]}:
+            names = ", ".join(sorted(found)) or "none"
+            raise EngineError(
+                f"{path}: expected a text graph, with the signature {_SIGNATURE} from '{_INPUT}' "
+                f"to '{_OUTPUT}'; found the signatures {names:.120}; a token model runs from its "
+                "bundle"
+            )
+        self._run = interpreter.get_signature_runner(_SIGNATURE)
+
+    def complete(self, prompt: str) -> str:
+        """Return the prompt continued; bytes that are no letter are left out, as Keras does."""
+        # A 0-d array of letters would be cut to one of them.
+        output = self._run(**{_INPUT: np.array([prompt])})[_OUTPUT]
+        text: str = output.item().decode("utf-8", "ignore")
+        return text
+
+
+class _Handler:
     """Loads the file of the first request, then answers prompts."""
 
     def __init__(self) -> None:
-        self._run: Any = None
+        self._model: Interpreter | None = None
 
     def __call__(self, request: Message, report: Report) -> Message:
-        if "model" in request:
-            self._run = _load(request["model"], request["threads"])
+        if self._model is None:
+            self._model = Interpreter(request["model"], request["threads"])
             return {}
-        # A 0-d array of letters would be cut to one of them.
-        output = self._run(**{_INPUT: np.array([request["prompt"]])})[_OUTPUT]
-        # As KerasHub's `generate` does: bytes that are no letter are left out.
-        text = output.item().decode("utf-8", "ignore")
+        text = self._model.complete(request["prompt"])
         return {"text": text, "peak_rss_bytes": peak_rss_bytes()}
 
 
-def _load(path: str, threads: int) -> Any:
-    interpreter = InterpreterWithCustomOps(
-        model_path=path,
-        num_threads=threads,
-        custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
-    )
-    found = interpreter.get_signature_list()
-    wanted = {"inputs": [_INPUT], "outputs": [_OUTPUT]}
-    if found.get(_SIGNATURE) != wanted:
-        names = ", ".join(sorted(found)) or "none"
-        raise EngineError(
-            f"{path}: expected a text graph, with the signature {_SIGNATURE} from '{_INPUT}' to "
-            f"'{_OUTPUT}'; found the signatures {names:.120}; a token model runs from its bundle"
-        )
-    return interpreter.get_signature_runner(_SIGNATURE)
-
-
 if __name__ == "__main__":
-    serve(_Interpreter())
+    serve(_Handler())

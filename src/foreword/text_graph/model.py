@@ -42,9 +42,9 @@ class TextGraph:
         """
         started = time.perf_counter()
         check_threads(threads)
-        check_runs()
         self.path = Path(path)
         about = archive.read(self.path)
+        check_runs()
         self.about, self.options = about.document, about.options
         self.tokenizer = Tokenizer.from_text(about.tokenizer, self.path)
         # SentencePiece begins every text with a space of its own.

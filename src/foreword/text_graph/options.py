@@ -9,7 +9,7 @@ from typing import Any
 from foreword.errors import UsageError
 
 SAMPLERS = ("greedy", "top-k", "top-p", "random", "contrastive")
-RECIPES = ("float32", "float16", "int8")
+RECIPES = ("float32", "float16", "int8", "int8-full")
 
 _SHORTEST, _LONGEST = 2, 8192  # tokens
 
