@@ -29,6 +29,16 @@ BYTE_LEVEL: dict[str, tuple[str, list[str], dict[str, Any]]] = {
         GROUPED,
     ),
     "qwen2": ("Qwen", [END, "<|im_end|>", "<|im_start|>"], GROUPED),
+    "smollm3": (
+        "SmolLM3",
+        ["<|begin_of_text|>", "<|end_of_text|>", "<think>", "</think>"],
+        {
+            **{"num_attention_heads": 4, "num_key_value_heads": 2, "attention_dropout": 0.0},
+            **{"layer_types": ["attention"] * 2, "rope_layer_enabled_list": [True, False]},
+            **{"layer_norm_epsilon": 1e-5, "max_position_embeddings": 512},
+            **{"rope_theta": 1000.0, "partial_rotary_factor": 1.0},
+        },
+    ),
     "qwen3": ("Qwen3", [END, "<|im_end|>", "<|im_start|>"], {**GROUPED, "head_dim": 8}),
 }
 GEMMA_IDS = {
@@ -47,6 +57,15 @@ SENTENCEPIECE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             **{**GROUPED, "head_dim": 8, "attention_logit_soft_cap": 2.0},
             **{"use_sliding_window_attention": True, "sliding_window_size": 8},
             **{"use_post_ffw_norm": True, "use_post_attention_norm": True},
+        },
+    ),
+    "gemma3": (
+        "Gemma3",
+        GEMMA_IDS,
+        {
+            **{**GROUPED, "head_dim": 8, "image_size": 16, "use_post_ffw_norm": True},
+            **{"use_post_attention_norm": True, "use_query_key_norm": True},
+            **{"use_sliding_window_attention": True, "sliding_window_size": 8},
         },
     ),
     "phi3": ("Phi3", {"control_symbols": [END]}, GROUPED),
