@@ -25,8 +25,6 @@ class TextGraph:
     How tokens are chosen is part of the file.
     """
 
-    streams = False
-
     def __init__(
         self,
         path: str | Path,
