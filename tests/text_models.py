@@ -37,6 +37,7 @@ BYTE_LEVEL: dict[str, tuple[str, list[str], dict[str, Any]]] = {
             **{"layer_types": ["attention"] * 2, "rope_layer_enabled_list": [True, False]},
             **{"layer_norm_epsilon": 1e-5, "max_position_embeddings": 512},
             **{"rope_theta": 1000.0, "partial_rotary_factor": 1.0},
+            **{"attention_bias": False, "mlp_bias": False},
         },
     ),
     "qwen3": ("Qwen3", [END, "<|im_end|>", "<|im_start|>"], {**GROUPED, "head_dim": 8}),
@@ -61,7 +62,7 @@ SENTENCEPIECE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "gemma3": (
         "Gemma3",
-        GEMMA_IDS,
+        {**GEMMA_IDS, "control_symbols": ["<img>", "<start_of_image>", "<end_of_image>"]},
         {
             **{**GROUPED, "head_dim": 8, "image_size": 16, "use_post_ffw_norm": True},
             **{"use_post_attention_norm": True, "use_query_key_norm": True},
