@@ -6,6 +6,7 @@
     │   ├── UnsupportedModelError sound, but of a kind Foreword has no code for
     │   └── DownloadError         could not be fetched, or is not what was expected
     ├── OutputError               a file could not be written
+    ├── QualityError              a conversion lost more of the model than its recipe may
     ├── BundleError               a bundle is missing, damaged or of another version
     └── EngineError               the model could not run
         └── PromptError           the prompt cannot be given to this model
@@ -40,6 +41,10 @@ class DownloadError(SourceError):
 
 class OutputError(ForewordError):
     """A file could not be written; nothing half-written is left."""
+
+
+class QualityError(ForewordError):
+    """A conversion lost more of the model than its recipe may; nothing was written."""
 
 
 class BundleError(ForewordError):

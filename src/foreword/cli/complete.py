@@ -74,6 +74,9 @@ def complete(
     prompt = _prompt(text)
     bundle = ready(model, quiet)
     engine = load(bundle, threads)
+    check = engine.manifest.check
+    if check is not None and check.verdict == "degraded" and not quiet:
+        note(f"this model is degraded: {check.reason}")
     try:
         window = _window(engine, prompt, context_tokens)
         if window.dropped and not quiet:

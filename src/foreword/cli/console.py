@@ -24,11 +24,15 @@ INTERRUPTED = 130
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 
+_IN_BYTES = {"download", "check", "extract", "convert", "reference"}
 _STAGES = {
     "download": "Downloading the model",
     "check": "Checking the download",
     "extract": "Unpacking the model",
     "convert": "Converting the model",
+    "reference": "Converting to float32",
+    "quality": "Judging the quality",
+    "speed": "Measuring the speed",
 }
 
 
@@ -119,12 +123,27 @@ def progress(quiet: bool = False) -> Iterator[Report]:
         yield lambda stage, done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.text import Text
+
+    class AmountColumn(DownloadColumn):
+        def render(self, task: Task) -> Text:
+            return super().render(task) if task.fields["in_bytes"] else counted.render(task)
+
+    counted = MofNCompleteColumn()
 
     columns = (
         TextColumn("{task.description:<22}"),
         BarColumn(),
-        DownloadColumn(),
+        AmountColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
@@ -132,7 +151,9 @@ def progress(quiet: bool = False) -> Iterator[Report]:
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(_STAGES.get(stage, stage), total=total)
+                tasks[stage] = bars.add_task(
+                    _STAGES.get(stage, stage), total=total, in_bytes=stage in _IN_BYTES
+                )
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from foreword.cli.console import JsonOption, QuietOption, guarded, print_json, progress, size
+from foreword.cli.console import JsonOption, QuietOption, guarded, note, print_json, progress, size
 from foreword.errors import UsageError
 
 
@@ -28,6 +28,18 @@ def convert(
     recipe: Annotated[str, typer.Option(help="float32, float16, int8 or int4.")] = "int8",
     context: Annotated[int, typer.Option(help="Tokens the cache holds.")] = 512,
     prefill: Annotated[str, typer.Option(help="Chunk widths, comma-separated.")] = "8,32,128",
+    check: Annotated[
+        bool | None,
+        typer.Option(
+            "--check/--no-check",
+            help="Refuse a bundle that lost too much beside float32; by default up to 500 M "
+            "parameters.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_degraded: Annotated[
+        bool, typer.Option("--allow-degraded", help="Write it although it lost too much.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle.")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -47,9 +59,12 @@ def convert(
             recipe=recipe,
             context=context,
             prefill=_widths(prefill),
+            check=check,
+            allow_degraded=allow_degraded,
             replace=replace,
             progress=report,
         )
+    found = bundle.manifest.check
     seconds = time.perf_counter() - started
     if as_json:
         print_json(
@@ -58,10 +73,13 @@ def convert(
                 "recipe": recipe,
                 "size_bytes": bundle.size_bytes,
                 "seconds": round(seconds, 2),
+                "check": found and found.as_json(),
             }
         )
     else:
         print(f"{bundle.path}  {recipe}  {size(bundle.size_bytes)}  {seconds:.1f} s")
+    if found is not None and found.verdict == "degraded" and not quiet:
+        note(f"degraded: {found.reason}")
 
 
 def _name(source: str) -> str:

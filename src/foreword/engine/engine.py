@@ -85,6 +85,12 @@ class Engine:
         """Tokens the cache holds: prompt and continuation together."""
         return self._graph.context
 
+    @property
+    def graph(self) -> TokenGraph:
+        """The model under the engine, for whoever runs it by hand; the text in it is forgotten."""
+        self._prefix.rewind(0)
+        return self._graph
+
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, with the start token where the model wants it."""
         token_ids = self.tokenizer.encode(text)
