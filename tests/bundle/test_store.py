@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import hashlib
 import json
@@ -9,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,7 +106,7 @@ def test_writing_leaves_the_bundle_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_manifest_is_rewritten_and_the_files_stay(bundle: Bundle) -> None:
     check = Check("degraded", "perplexity + 66 %")
-    rewritten = rewrite_manifest(bundle, replace(bundle.manifest, check=check))
+    rewritten = rewrite_manifest(bundle, dataclasses.replace(bundle.manifest, check=check))
     assert open_bundle(bundle.path, verify=True) == rewritten
     assert rewritten.manifest.check == check
     assert sorted(path.name for path in bundle.path.parent.rglob("*")) == sorted(["tiny", *FILES])
@@ -123,7 +123,9 @@ def test_a_rewriting_cut_short_leaves_the_old_manifest(
 
     monkeypatch.setattr("foreword.bundle.store._sync", fail)
     with pytest.raises((OutputError, KeyboardInterrupt)):
-        rewrite_manifest(bundle, replace(bundle.manifest, check=Check("passed", "fine")))
+        rewrite_manifest(
+            bundle, dataclasses.replace(bundle.manifest, check=Check("passed", "fine"))
+        )
     assert tree(bundle.path.parent) == before
 
 
