@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,11 +55,21 @@ def report(
     except OutputError as error:
         note(f"the report is not kept in the bundle: {error}")
     if html is not None:
-        html.write_text(page(found), encoding="utf-8")
+        _write(html, page(found))
     if as_json:
         print_json(found.as_json())
     else:
         _print(found)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file at once or not at all."""
+    partial = path.with_name(f".{path.name[:32]}.partial-{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _print(found: Report) -> None:

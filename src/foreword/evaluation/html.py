@@ -103,9 +103,11 @@ def _rows(report: Report) -> Iterable[tuple[str, str, bool]]:
 def _plots(report: Report) -> Iterable[str]:
     points = _points(report)
     if points:
-        others = [] if report.reference is None else [report.reference.name]
         marks = [
-            Mark(p.size_bytes / 1e6, p.perplexity, f"{p.recipe}", p.name in others) for p in points
+            Mark(p.size_bytes / 1e6, p.perplexity, f"{p.recipe} (reference)", other=True)
+            if p is report.reference
+            else Mark(p.size_bytes / 1e6, p.perplexity, p.recipe)
+            for p in points
         ]
         said = "; ".join(
             f"{p.name} ({p.recipe}) {p.size_bytes / 1e6:.0f} MB, perplexity {p.perplexity:.2f}"

@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-import foreword
 from foreword.engine.load import default_threads, load
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import EngineError, ForewordError
@@ -32,7 +31,7 @@ def measure(bundle: Path, threads: int | None = None) -> dict[str, float]:
     """
     # -P: whatever lies in the current directory is not imported.
     command = [sys.executable, "-P", "-m", "foreword.evaluation.latency", str(bundle)]
-    path = [str(Path(foreword.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [*command, str(threads or default_threads())],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},

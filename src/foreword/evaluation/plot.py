@@ -36,11 +36,11 @@ def point_plot(marks: Sequence[Mark], x: Axis, y: Axis, key: str, said: str) -> 
     drawn = []
     for mark in marks:
         at_x, at_y = frame.x(mark.x), frame.y(mark.y)
-        left = at_x > _WIDTH - 100
+        left = at_x > _WIDTH - 160
         drawn.append(
             f'<circle class="{"other" if mark.other else "mark"}" cx="{at_x:.1f}" '
             f'cy="{at_y:.1f}" r="5"/><text x="{at_x + (-9 if left else 9):.1f}" '
-            f'y="{at_y + 4:.1f}" text-anchor="{"end" if left else "start"}">'
+            f'y="{at_y - 7:.1f}" text-anchor="{"end" if left else "start"}">'
             f"{escape(mark.label)}</text>"
         )
     return _svg(_HEIGHT, key, f"{y.label} by {x.label}", said, [*frame.drawn(x, y), *drawn])
