@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"completion", "engine", "bundle", "quantize"},
     "text_graph": {"sources", "bundle"},
     "convert": {"sources", "families", "graph", "quantize", "bundle", "evaluation"},
-    "tune": {"sources", "families", "graph", "quantize", "bundle", "evaluation"},
+    "tune": {"convert", "quantize", "bundle", "evaluation"},
     "server": {"completion", "engine", "bundle"},
     FRONT: {"convert", "engine", "completion"},
     "__main__": {"cli"},

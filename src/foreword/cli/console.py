@@ -32,6 +32,7 @@ _STAGES = {
     "convert": "Converting the model",
     "reference": "Converting to float32",
     "quality": "Judging the quality",
+    "trials": "Trying settings",
     "speed": "Measuring the speed",
 }
 

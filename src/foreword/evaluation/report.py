@@ -14,10 +14,11 @@ from foreword.bundle.store import (
     find_bundle,
     list_bundles,
     open_bundle,
+    remove_bundle,
     rewrite_manifest,
 )
 from foreword.engine.engine import Engine
-from foreword.engine.load import check_threads, default_threads, load
+from foreword.engine.load import check_threads, default_threads, drop_weight_cache, load
 from foreword.errors import UsageError
 from foreword.evaluation import greedy, latency
 from foreword.evaluation.parts import size_by_part
@@ -143,6 +144,12 @@ def keep(report: Report) -> None:
     # Opened again: the report took a while, and somebody else may have written meanwhile.
     bundle = open_bundle(report.bundle.path)
     rewrite_manifest(bundle, replace(bundle.manifest, report=report.card))
+
+
+def discard(bundle: Bundle) -> None:
+    """Delete a bundle that was made only to be reported on, and its packed weights."""
+    drop_weight_cache(bundle)
+    remove_bundle(bundle.path)
 
 
 def _check_comparable(bundle: Bundle, other: Bundle | None) -> None:
