@@ -187,6 +187,23 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_a_broken_bundle_is_told_and_not_measured(tmp_path: Path) -> None:
+    large = write_tiny_gguf(
+        tmp_path / "l.gguf", tied=False, mutate=lambda m, t: t["output.weight"].fill(3e38)
+    )
+    bundle = foreword.convert(
+        large.path, tmp_path / "b", recipe="float32", context=CONTEXT, check=False
+    )
+    arguments = ("report", bundle.path, *QUICK, "--html", tmp_path / "page.html")
+    out = run(*arguments).out
+    assert "FOUND at token 0" in out
+    assert "not a finite number at token 0" in (tmp_path / "page.html").read_text()
+    found = json.loads(run(*arguments, "--json").out)
+    assert found["nonfinite_at"] == 0
+    assert all(found[name] is None for name in FIGURES)
+    assert "output not finite" in run("inspect", bundle.path).out
+
+
 def test_the_page_is_one_file_that_parses_and_refers_to_nothing(
     bundles: Path, tmp_path: Path
 ) -> None:

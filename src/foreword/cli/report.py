@@ -167,6 +167,8 @@ def _checks(found: Report) -> Rows:
 
 def _speed(found: Report) -> Rows:
     figures = found.card.figures
+    if "load_ms" not in figures:
+        return []
     return [
         ("threads", str(found.card.threads)),
         ("load", f"{figures['load_ms']:.0f} ms"),

@@ -94,6 +94,8 @@ def _rows(report: Report) -> Iterable[tuple[str, str, bool]]:
         beside = findings.reference_loops
         value = f"{findings.loops} of 4" + ("" if beside is None else f" (reference: {beside})")
         yield "Greedy texts that end in a loop", value, findings.loops > (beside or 0) + 2
+    if "load_ms" not in figures:
+        return
     yield "Load", f"{figures['load_ms']:.0f} ms", False
     yield "Prefill", f"{figures['prefill_tokens_per_s']:.1f} tokens/s", False
     yield "Decode", f"{figures['decode_tokens_per_s']:.1f} tokens/s", False

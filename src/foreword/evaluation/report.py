@@ -120,11 +120,12 @@ def make_report(
         else:
             with load(other.path, threads) as reference:
                 figures, findings, scored = _quality(engine, reference, content, tokens, progress)
-    if progress is not None:
-        progress("speed", 0, 1)
-    figures |= latency.measure(bundle.path, threads)
-    if progress is not None:
-        progress("speed", 1, 1)
+    if findings.nonfinite_at is None:  # an engine refuses to go on from NaN
+        if progress is not None:
+            progress("speed", 0, 1)
+        figures |= latency.measure(bundle.path, threads)
+        if progress is not None:
+            progress("speed", 1, 1)
     point = None
     if other is not None:
         point = _point(other, figures.pop("reference_perplexity", None))
