@@ -82,7 +82,7 @@ def test_the_prompts_tell_models_apart(expected: list[str]) -> None:
 
 @pytest.mark.parametrize(("recipe", "least"), [("float16", 0.9), ("int8", 0.5), ("int8-full", 0.1)])
 def test_smaller_recipes_mostly_agree(
-    files: dict[str, Path], expected: list[str], recipe: str, least: float
+    files: dict[str, Path], expected: list[str], recipe: str, least: float, size: float
 ) -> None:
     """Compared token by token up to the first other one: from there on texts go their ways."""
     shares = []
@@ -98,8 +98,9 @@ def test_smaller_recipes_mostly_agree(
     share = sum(shares) / len(shares)
     print(f"{recipe}: {share:.3f} of the continuation before the first other token")
     assert share >= least
-    # The embedding stays float32 beside int8, and here it is most of the model.
-    assert files[recipe].stat().st_size < 0.7 * files["float32"].stat().st_size
+    # The embedding, here most of the model, stays float32 beside int8 and is there twice in
+    # int8-full: once to look up, once to multiply.
+    assert files[recipe].stat().st_size < size * files["float32"].stat().st_size
 
 
 def test_a_completer_streams_it_in_one_step(graph: TextGraph, expected: list[str]) -> None:
