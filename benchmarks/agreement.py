@@ -48,7 +48,11 @@ def main() -> None:
     for recipe in RECIPES:
         with tempfile.TemporaryDirectory(prefix="foreword-bench-") as scratch:
             bundle = foreword.convert(
-                checkpoint, Path(scratch) / recipe, recipe=recipe, context=options.context
+                checkpoint,
+                Path(scratch) / recipe,
+                recipe=recipe,
+                context=options.context,
+                check=False,
             )
             size = bundle.size_bytes
             best, loss = scored(bundle.path, text, options)

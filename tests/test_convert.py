@@ -83,7 +83,7 @@ def test_progress_rises_to_the_end_of_every_stage(llama: Path, tmp_path: Path) -
     foreword.convert(
         llama, tmp_path / "bundle", context=32, progress=lambda *step: seen.append(step)
     )
-    assert {stage for stage, _, _ in seen} == {"convert"}
+    assert {stage for stage, _, _ in seen} == {"convert", "reference"}
     for _, steps in groupby(seen, key=lambda step: step[0]):
         done = [(at, total) for _, at, total in steps]
         assert done == sorted(done)

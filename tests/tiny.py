@@ -32,6 +32,7 @@ def write_tiny_bundle(
         recipe=recipe,
         context=context,
         prefill=prefill,
+        check=False,
     )
     return gguf, bundle.path
 

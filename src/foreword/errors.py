@@ -7,6 +7,7 @@
     │   └── DownloadError         could not be fetched, or is not what was expected
     ├── ConversionError           another project's converter failed, or took too much memory
     ├── OutputError               a file could not be written
+    ├── QualityError              a conversion lost more of the model than its recipe may
     ├── BundleError               a bundle is missing, damaged or of another version
     └── EngineError               the model could not run
         └── PromptError           the prompt cannot be given to this model
@@ -45,6 +46,10 @@ class ConversionError(ForewordError):
 
 class OutputError(ForewordError):
     """A file could not be written; nothing half-written is left."""
+
+
+class QualityError(ForewordError):
+    """A conversion lost more of the model than its recipe may; nothing was written."""
 
 
 class BundleError(ForewordError):

@@ -1,5 +1,6 @@
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foreword.bundle import fields as f
 from foreword.bundle import manifest as m
+from foreword.bundle.card import Check, ReportCard
 from foreword.bundle.manifest import (
     FileEntry,
     Manifest,
@@ -31,6 +34,8 @@ MANIFEST = Manifest(
         "tokenizer.json": FileEntry(2_000_000, "a0" * 32),
     },
 )
+CARD = ReportCard("check.txt", "c0" * 32, 1000, 2, "float32", {"perplexity": 19.5, "load_ms": 80})
+CHECKED = replace(MANIFEST, check=Check("passed", "perplexity + 1 %"), report=CARD)
 ABSENT = object()
 """In a test's table: the key is taken away."""
 
@@ -218,9 +223,9 @@ def test_numbers_that_are_sane_alone_and_absurd_together_are_refused() -> None:
         ("end_tokens/0", 49152),
         ("end_tokens", [0.0]),
         ("end_tokens", 0),
-        ("end_tokens", [0] * (m.MAX_ENTRIES + 1)),
+        ("end_tokens", [0] * (f.MAX_ENTRIES + 1)),
         ("prepend_start", 0),
-        ("versions", {str(i): "1" for i in range(m.MAX_ENTRIES + 1)}),
+        ("versions", {str(i): "1" for i in range(f.MAX_ENTRIES + 1)}),
     ],
 )
 def test_a_hostile_value_is_refused_in_one_line(path: str, value: object) -> None:
@@ -230,6 +235,44 @@ def test_a_hostile_value_is_refused_in_one_line(path: str, value: object) -> Non
         refusal(json.dumps(changed))
     else:
         refusal(altered(path, value))
+
+
+def test_a_check_and_a_report_are_kept_where_there_are_any() -> None:
+    assert Manifest.from_json(CHECKED.to_json(), PATH) == CHECKED
+    assert not {"check", "report"} & document().keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("check", []),
+        ("check/verdict", "splendid"),
+        ("check/reason", ""),
+        ("check/reason", "\x1b[2J"),
+        ("report", "good"),
+        ("report/text", 1),
+        ("report/text_sha256", None),
+        ("report/tokens", 0),
+        ("report/threads", ABSENT),
+        ("report/against", ["float32"]),
+        ("report/perplexity", True),
+        ("report/perplexity", "19.5"),
+        ("report/perplexity", -1),
+        ("report/load_ms", 10**400),
+        ("report/load_ms", 1e300),
+    ],
+)
+def test_a_report_that_is_not_one_is_refused_in_one_line(path: str, value: object) -> None:
+    changed = json.loads(CHECKED.to_json())
+    *parents, last = path.split("/")
+    place = changed
+    for key in parents:
+        place = place[key]
+    if value is ABSENT:
+        del place[last]
+    else:
+        place[last] = value
+    assert f"'{path.replace('/', '.')}'" in refusal(json.dumps(changed))
 
 
 def test_a_start_token_that_is_not_there_cannot_be_prepended() -> None:
@@ -307,7 +350,7 @@ def test_no_file_but_the_known_two_may_be_named(name: str) -> None:
         "[" * 100_000,
         '{"a":' * 100_000,
         '{"quality": ' + "[" * 50_000 + "]" * 50_000 + "}",
-        " " * (m.MAX_MANIFEST_BYTES + 1),
+        " " * (f.MAX_MANIFEST_BYTES + 1),
     ],
     ids=lambda text: ascii(text[:24]),
 )

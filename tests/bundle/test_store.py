@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import hashlib
 import json
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foreword.bundle.card import Check
 from foreword.bundle.manifest import Manifest, Provenance, Shape, SpecialTokens
 from foreword.bundle.store import (
     Bundle,
@@ -22,6 +24,7 @@ from foreword.bundle.store import (
     list_bundles,
     open_bundle,
     remove_bundle,
+    rewrite_manifest,
     sha256_of,
     write_bundle,
 )
@@ -99,6 +102,31 @@ def test_writing_leaves_the_bundle_and_nothing_else(tmp_path: Path) -> None:
     write_bundle(tmp_path / "new" / "deep" / "tiny", filler())
     names = sorted(path.name for path in tmp_path.rglob("*"))
     assert names == sorted(["new", "deep", "tiny", *FILES])
+
+
+def test_a_manifest_is_rewritten_and_the_files_stay(bundle: Bundle) -> None:
+    check = Check("degraded", "perplexity + 66 %")
+    rewritten = rewrite_manifest(bundle, dataclasses.replace(bundle.manifest, check=check))
+    assert open_bundle(bundle.path, verify=True) == rewritten
+    assert rewritten.manifest.check == check
+    assert sorted(path.name for path in bundle.path.parent.rglob("*")) == sorted(["tiny", *FILES])
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space"), KeyboardInterrupt()])
+def test_a_rewriting_cut_short_leaves_the_old_manifest(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    before = tree(bundle.path.parent)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("foreword.bundle.store._sync", fail)
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        rewrite_manifest(
+            bundle, dataclasses.replace(bundle.manifest, check=Check("passed", "fine"))
+        )
+    assert tree(bundle.path.parent) == before
 
 
 def test_nothing_shows_under_the_name_until_all_is_written(tmp_path: Path) -> None:

@@ -7,8 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
+from foreword.bundle.card import Check, ReportCard, read_check, read_report
+from foreword.bundle.fields import (
+    MAX_TEXT,
+    Fields,
+    describe,
+    parse_object,
+    shown,
+)
 from foreword.errors import BundleError
 
 FORMAT_VERSION = 1
@@ -16,7 +23,6 @@ MODEL_NAME = "model.tflite"
 TOKENIZER_NAME = "tokenizer.json"
 
 # Ceilings sit far above any model that runs on a device, and far below what would harm one.
-MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = {MODEL_NAME: 1 << 37, TOKENIZER_NAME: 1 << 29}
 MAX_PARAMETERS = 10**11
 MAX_LAYERS = 1024
@@ -25,12 +31,9 @@ MAX_HEAD_DIM = 4096
 MAX_VOCABULARY = 1 << 22
 MAX_CONTEXT = 1 << 20
 MAX_CACHE_BYTES = 1 << 37
-MAX_ENTRIES = 256
-MAX_TEXT = 255
 
 CACHE_DTYPES = ("float32",)
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE = re.compile(r"(?:s([1-9][0-9]{0,6})_)?(decode|(?:prefill|verify)_([1-9][0-9]{0,6}))")
 
 
@@ -76,7 +79,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that a bundle says of itself; `files` is empty until the bundle is written."""
+    """All that a bundle says of itself; `files` is empty until the bundle is written.
+
+    `check` and `report` are None where none was made.
+    """
 
     shape: Shape
     recipe: str
@@ -85,11 +91,13 @@ class Manifest:
     provenance: Provenance
     versions: Mapping[str, str]
     files: Mapping[str, FileEntry]
+    check: Check | None = None
+    report: ReportCard | None = None
 
     def to_json(self) -> str:
         """Return the text of `bundle.json`, ending in a newline."""
         shape, special, provenance = self.shape, self.special_tokens, self.provenance
-        document = {
+        document: dict[str, object] = {
             "format_version": FORMAT_VERSION,
             "family": shape.family,
             "parameters": shape.parameters,
@@ -113,6 +121,9 @@ class Manifest:
                 for name, entry in self.files.items()
             },
         }
+        for key, found in (("check", self.check), ("report", self.report)):
+            if found is not None:
+                document[key] = found.as_json()
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -122,7 +133,7 @@ class Manifest:
         Unknown keys are ignored. Raises BundleError for anything else that is not as
         `to_json` writes it, a newer format version first of all.
         """
-        fields = _Fields(path, _parse(text, path))
+        fields = Fields(path, parse_object(text, path))
         _check_version(fields)
         shape = _read_shape(fields)
         return cls(
@@ -137,131 +148,22 @@ class Manifest:
             ),
             versions=_read_versions(fields),
             files=_read_files(fields),
+            check=read_check(fields),
+            report=read_report(fields),
         )
 
 
-def shown(path: Path) -> str:
-    """Return a path as one line that cannot upset a terminal: as it is, or with escapes."""
-    text = str(path)
-    return text if text.isprintable() else ascii(text)
-
-
-@dataclass(frozen=True)
-class _Fields:
-    """A JSON object under examination: each getter returns a sound value or refuses the file."""
-
-    path: Path
-    values: Mapping[str, object]
-    prefix: str = ""
-
-    def refuse(self, key: str, expected: str) -> NoReturn:
-        found = _describe(self.values[key]) if key in self.values else "nothing"
-        raise BundleError(
-            f"{shown(self.path)}: '{self.prefix}{key}' should be {expected}, found {found}; "
-            "the bundle is damaged: convert the model again"
-        )
-
-    def is_null(self, key: str) -> bool:
-        return key in self.values and self.values[key] is None
-
-    def integer(self, key: str, low: int, high: int) -> int:
-        value = self.values.get(key)
-        # bool is an int to isinstance, and never one to us.
-        if type(value) is not int or not low <= value <= high:
-            self.refuse(key, f"a whole number from {low} to {high}")
-        return value
-
-    def boolean(self, key: str) -> bool:
-        value = self.values.get(key)
-        if not isinstance(value, bool):
-            self.refuse(key, "true or false")
-        return value
-
-    def text(self, key: str, least: int = 1) -> str:
-        value = self.values.get(key)
-        # Printable only: these strings reach terminals, where an escape sequence is a command.
-        if not isinstance(value, str) or not value.isprintable():
-            self.refuse(key, "one line of printable text")
-        if not least <= len(value) <= MAX_TEXT:
-            self.refuse(key, f"a text of {least} to {MAX_TEXT} characters")
-        return value
-
-    def sha256(self, key: str) -> str:
-        value = self.values.get(key)
-        if not isinstance(value, str) or not _SHA256.fullmatch(value):
-            self.refuse(key, "a SHA-256 of 64 lower-case hexadecimal digits")
-        return value
-
-    def array(self, key: str) -> _Fields:
-        """Return an array as an object whose keys are the indices."""
-        value = self.values.get(key)
-        if not isinstance(value, list) or len(value) > MAX_ENTRIES:
-            self.refuse(key, f"a list of at most {MAX_ENTRIES} entries")
-        items = {str(index): item for index, item in enumerate(value)}
-        return _Fields(self.path, items, f"{self.prefix}{key}.")
-
-    def object(self, key: str) -> _Fields:
-        value = self.values.get(key)
-        if not isinstance(value, dict) or len(value) > MAX_ENTRIES:
-            self.refuse(key, f"an object of at most {MAX_ENTRIES} entries")
-        return _Fields(self.path, value, f"{self.prefix}{key}.")
-
-
-def _parse(text: str, path: Path) -> dict[str, object]:
-    if len(text) > MAX_MANIFEST_BYTES:
-        raise BundleError(
-            f"{shown(path)}: expected at most {MAX_MANIFEST_BYTES} bytes, found more: "
-            "this is not a bundle's manifest, convert the model again"
-        )
-    try:
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except RecursionError:
-        problem = "nesting too deep to read"
-    except ValueError as error:
-        problem = str(error)
-    else:
-        if isinstance(document, dict):
-            return document
-        problem = _describe(document)
-    raise BundleError(
-        f"{shown(path)}: expected a JSON object, found {problem}; "
-        "the bundle is damaged: convert the model again"
-    )
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # Two readers may choose differently between two values of one key.
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        raise ValueError("a key given twice")
-    return result
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which is not JSON")
-
-
-def _describe(value: object) -> str:
-    """Show a hostile value in a few safe ASCII characters."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    shown = ascii(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
-
-
-def _check_version(fields: _Fields) -> None:
+def _check_version(fields: Fields) -> None:
     version = fields.values.get("format_version")
     if type(version) is int and version > FORMAT_VERSION:
         raise BundleError(
             f"{shown(fields.path)}: expected format version {FORMAT_VERSION}, found "
-            f"{_describe(version)}, made by a newer Foreword: upgrade, or convert the model again"
+            f"{describe(version)}, made by a newer Foreword: upgrade, or convert the model again"
         )
     fields.integer("format_version", FORMAT_VERSION, FORMAT_VERSION)
 
 
-def _read_shape(fields: _Fields) -> Shape:
+def _read_shape(fields: Fields) -> Shape:
     if fields.text("cache_dtype") not in CACHE_DTYPES:
         fields.refuse("cache_dtype", " or ".join(CACHE_DTYPES))
     shape = Shape(
@@ -281,7 +183,7 @@ def _read_shape(fields: _Fields) -> Shape:
     return shape
 
 
-def _read_signatures(fields: _Fields, context: int) -> tuple[str, ...]:
+def _read_signatures(fields: Fields, context: int) -> tuple[str, ...]:
     listed = fields.array("signatures")
     names: list[str] = []
     for key in listed.values:
@@ -310,7 +212,7 @@ def split_signature(name: str, context: int) -> tuple[int, str]:
     return int(match[1] or context), match[2]
 
 
-def _read_special_tokens(fields: _Fields, vocabulary: int) -> SpecialTokens:
+def _read_special_tokens(fields: Fields, vocabulary: int) -> SpecialTokens:
     start = None
     if not fields.is_null("start_token"):
         start = fields.integer("start_token", 0, vocabulary - 1)
@@ -322,7 +224,7 @@ def _read_special_tokens(fields: _Fields, vocabulary: int) -> SpecialTokens:
     return SpecialTokens(start, end, prepend_start)
 
 
-def _read_versions(fields: _Fields) -> dict[str, str]:
+def _read_versions(fields: Fields) -> dict[str, str]:
     versions = fields.object("versions")
     names = [name for name in versions.values if name.isprintable() and len(name) <= MAX_TEXT]
     if len(names) < len(versions.values):
@@ -330,14 +232,14 @@ def _read_versions(fields: _Fields) -> dict[str, str]:
     return {name: versions.text(name) for name in names}
 
 
-def _read_files(fields: _Fields) -> dict[str, FileEntry]:
+def _read_files(fields: Fields) -> dict[str, FileEntry]:
     files = fields.object("files")
     # The names are compared, never joined to a path: nothing outside the bundle can be named.
     for name in files.values:
         if name not in MAX_FILE_BYTES:
             raise BundleError(
                 f"{shown(fields.path)}: 'files' should name {MODEL_NAME} and {TOKENIZER_NAME} "
-                f"alone, found {_describe(name)}; the bundle is not safe to open: "
+                f"alone, found {describe(name)}; the bundle is not safe to open: "
                 "convert the model again"
             )
     entries = {}

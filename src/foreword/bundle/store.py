@@ -14,15 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from foreword.bundle.fields import MAX_MANIFEST_BYTES, shown
 from foreword.bundle.home import bundles_dir
-from foreword.bundle.manifest import (
-    MAX_MANIFEST_BYTES,
-    MODEL_NAME,
-    TOKENIZER_NAME,
-    FileEntry,
-    Manifest,
-    shown,
-)
+from foreword.bundle.manifest import MODEL_NAME, TOKENIZER_NAME, FileEntry, Manifest
 from foreword.errors import BundleError, OutputError
 
 MANIFEST_NAME = "bundle.json"
@@ -150,6 +144,29 @@ def write_bundle(
                 parent.rmdir()
         raise
     return Bundle(destination, manifest)
+
+
+def rewrite_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
+    """Put another manifest in the place of a bundle's own, at once or not at all.
+
+    For what is learnt of a bundle later; its files stay as they are. Raises OutputError when
+    it cannot be written, BundleError when it would not open again.
+    """
+    path = bundle.path / MANIFEST_NAME
+    text = manifest.to_json()
+    Manifest.from_json(text, path)
+    with _writing(path):
+        # Beside the bundle: a file left inside it by a killed process would be a stranger there.
+        home = bundle.path.resolve()
+        partial = home.with_name(f".{home.name[:32]}.partial-{secrets.token_hex(6)}-manifest")
+        try:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+            _sync(partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync_directory(home)
+    return Bundle(bundle.path, manifest)
 
 
 def list_bundles(directory: Path) -> list[Listed]:

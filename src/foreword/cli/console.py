@@ -24,6 +24,7 @@ INTERRUPTED = 130
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 
+_IN_BYTES = {"download", "check", "extract", "convert", "reference"}
 _STAGES = {
     "download": "Downloading the model",
     "check": "Checking the download",
@@ -33,6 +34,10 @@ _STAGES = {
     "trace": "Tracing generation",
     "lower": "Converting the graph",
     "try": "Trying it out",
+    "reference": "Converting to float32",
+    "quality": "Judging the quality",
+    "trials": "Trying settings",
+    "speed": "Measuring the speed",
 }
 
 
@@ -142,7 +147,8 @@ def progress(quiet: bool = False) -> Iterator[Report]:
                 described = _STAGES.get(stage, stage)
                 tasks[stage] = bars.add_task(described, total=None, amount="")
             if total > 1:
-                amount = f"{size(done)} of {size(total)}"
+                shown = size if stage in _IN_BYTES else str
+                amount = f"{shown(done)} of {shown(total)}"
                 bars.update(tasks[stage], completed=done, total=total, amount=amount)
             elif done == total:
                 bars.update(tasks[stage], completed=1, total=1)

@@ -20,6 +20,7 @@ from foreword.cli.console import (
 from foreword.errors import UsageError
 
 if TYPE_CHECKING:
+    from foreword.bundle.card import Check
     from foreword.text_graph import TextOptions
 
 
@@ -47,6 +48,18 @@ def convert(
     recipe: Annotated[str, typer.Option(help="float32, float16, int8 or int4.")] = "int8",
     context: Annotated[int, typer.Option(help="Tokens the cache holds.")] = 512,
     prefill: Annotated[str, typer.Option(help="Chunk widths, comma-separated.")] = "8,32,128",
+    check: Annotated[
+        bool | None,
+        typer.Option(
+            "--check/--no-check",
+            help="Refuse a bundle that lost too much beside float32; by default up to 500 M "
+            "parameters.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_degraded: Annotated[
+        bool, typer.Option("--allow-degraded", help="Write it although it lost too much.")
+    ] = False,
     max_length: Annotated[int, _text_option("Tokens of prompt and continuation together.")] = 100,
     sampler: Annotated[
         str, _text_option("greedy, top-k, top-p, random or contrastive.")
@@ -93,10 +106,16 @@ def convert(
             recipe=recipe,
             context=context,
             prefill=_widths(prefill),
+            check=check,
+            allow_degraded=allow_degraded,
             replace=replace,
             progress=report,
         )
-    _tell(bundle.path, recipe, bundle.size_bytes, time.perf_counter() - started, as_json)
+    seconds = time.perf_counter() - started
+    found = bundle.manifest.check
+    _tell(bundle.path, recipe, bundle.size_bytes, seconds, as_json, found)
+    if found is not None and found.verdict == "degraded" and not quiet:
+        note(f"degraded: {found.reason}")
 
 
 def _convert_text(
@@ -140,10 +159,18 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _tell(path: Path, recipe: str, size_bytes: int, seconds: float, as_json: bool) -> None:
+def _tell(
+    path: Path,
+    recipe: str,
+    size_bytes: int,
+    seconds: float,
+    as_json: bool,
+    check: Check | None = None,
+) -> None:
     if as_json:
         made = {"path": str(path), "recipe": recipe, "size_bytes": size_bytes}
-        print_json({**made, "seconds": round(seconds, 2)})
+        found = None if check is None else check.as_json()
+        print_json({**made, "seconds": round(seconds, 2), "check": found})
     else:
         print(f"{path}  {recipe}  {size(size_bytes)}  {seconds:.1f} s")
 

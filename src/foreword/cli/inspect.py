@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foreword.cli.console import JsonOption, guarded, print_json, size
 from foreword.cli.models import is_text_graph
+
+if TYPE_CHECKING:
+    from foreword.bundle.card import ReportCard
 
 
 @guarded
@@ -46,6 +49,10 @@ def inspect(
         "source": f"{origin.source} (licence: {origin.license})",
         "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
     }
+    if manifest.check is not None:
+        rows["check"] = f"{manifest.check.verdict}: {manifest.check.reason}"
+    if manifest.report is not None:
+        rows["report"] = _summary(manifest.report)
     for name, entry in manifest.files.items():
         rows[name] = f"{size(entry.size_bytes)}, sha256 {entry.sha256[:16]}…"
     if verify:
@@ -80,3 +87,18 @@ def _inspect_text_graph(path: Path, as_json: bool) -> None:
 def _print_rows(rows: dict[str, str]) -> None:
     for label, value in rows.items():
         print(f"{label:<15} {value}")
+
+
+def _summary(report: ReportCard) -> str:
+    """One line on the report that was kept: `inspect --json` has all of it."""
+    figures, parts = report.figures, []
+    if "perplexity" in figures:
+        parts.append(f"perplexity {figures['perplexity']:.2f}")
+    if "perplexity_ratio" in figures:
+        parts.append(f"{figures['perplexity_ratio']:.3f} x {report.against}")
+    if "top1_agreement" in figures:
+        parts.append(f"top-1 agreement {figures['top1_agreement']:.3f}")
+    if "decode_tokens_per_s" in figures:
+        parts.append(f"{figures['decode_tokens_per_s']:.0f} tokens/s")
+    found = ", ".join(parts) or "output not finite"
+    return f"{found} ({report.tokens} tokens of {report.text}, {report.threads} threads)"

@@ -140,6 +140,12 @@ class Engine:
         """How weights are stored."""
         return self.manifest.recipe
 
+    @property
+    def graph(self) -> TokenGraph:
+        """The model under the engine, for whoever runs it by hand; the text in it is forgotten."""
+        self._prefix.rewind(0)
+        return self._graph
+
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, with the start token where the model wants it."""
         head = [] if self.first_token is None else [self.first_token]

@@ -1,0 +1,1 @@
+"""Evaluation: how good, how fast and how large a bundle is."""
