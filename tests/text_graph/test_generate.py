@@ -98,8 +98,7 @@ def test_smaller_recipes_mostly_agree(
     share = sum(shares) / len(shares)
     print(f"{recipe}: {share:.3f} of the continuation before the first other token")
     assert share >= least
-    # The embedding, here most of the model, stays float32 beside int8 and is there twice in
-    # int8-full: once to look up, once to multiply.
+    # Beside int8 the embedding, here most of the model, is there twice: to look up, to multiply.
     assert files[recipe].stat().st_size < size * files["float32"].stat().st_size
 
 

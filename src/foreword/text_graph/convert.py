@@ -129,12 +129,11 @@ def _check(model: SourceModel, options: TextOptions) -> Path:
 
 
 def _least_bytes(spec: DecoderSpec, recipe: str) -> int:
-    """Return what the weights take at least; look-up tables stay float32 beside int8."""
-    total = 0
-    for name, shape in weight_shapes(spec).items():
-        table = name in ("embedding", "positions") and recipe.startswith("int8")
-        total += int(np.prod(shape)) * (4 if table else _BYTES_A_WEIGHT.get(recipe, 1))
-    return total
+    """Return what the weights take at least; int8 has a tied embedding twice."""
+    shapes = weight_shapes(spec)
+    total = sum(int(np.prod(shape)) for shape in shapes.values()) * _BYTES_A_WEIGHT.get(recipe, 1)
+    twice = recipe.startswith("int8") and spec.output.tied
+    return total + (int(np.prod(shapes["embedding"])) if twice else 0)
 
 
 def _about(model: SourceModel, options: TextOptions) -> About:
