@@ -1,20 +1,36 @@
-"""From a source to a bundle: the build side's one front door."""
+"""From a source, or a float bundle, to a bundle: the build side's one front door."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foreword.bundle.home import downloads_dir
-from foreword.bundle.manifest import MAX_CONTEXT, Manifest, Provenance, Shape, SpecialTokens
-from foreword.bundle.store import Bundle, write_bundle
+from foreword.bundle.manifest import (
+    MAX_CONTEXT,
+    MODEL_NAME,
+    TOKENIZER_NAME,
+    Manifest,
+    Provenance,
+    Shape,
+    SpecialTokens,
+)
+from foreword.bundle.store import Bundle, find_bundle, open_bundle, write_bundle
+from foreword.bundle.tokenizer import Tokenizer
 from foreword.errors import UsageError
-from foreword.graph.decoder import GraphShape, build
-from foreword.graph.spec import DecoderSpec, Learned, weight_shapes
-from foreword.quantize.recipes import encoder
+from foreword.graph.decoder import build
+from foreword.graph.description import GraphShape
+from foreword.graph.spec import Decoder, DecoderSpec, Learned, weight_shapes
+from foreword.graph.stored import read_model
+from foreword.quantize.calibrate import calibration_text, sequences
+from foreword.quantize.prepare import prepare
+from foreword.quantize.recipes import Recipe, find_recipe
 from foreword.sources.model import SourceModel
 from foreword.sources.resolve import Source, open_source
 
@@ -29,7 +45,7 @@ def convert(
     source: Source,
     output: str | Path,
     *,
-    recipe: str = "int8",
+    recipe: str | Recipe = "int8",
     context: int = 512,
     prefill: Sequence[int] = (8, 32, 128),
     replace: bool = False,
@@ -39,26 +55,77 @@ def convert(
 
     `source` is a known name, `keras:PRESET`, `hf:ORG/NAME`, the path of a GGUF file, a
     `.keras` file, a KerasHub preset directory or a Hugging Face checkpoint folder, or a live
-    KerasHub CausalLM, whose adapters are merged. `context` is the number of cache slots,
+    KerasHub CausalLM, whose adapters are merged. `recipe` is a name, the path of a .toml file
+    or a `Recipe`. `context` is the number of cache slots,
     `prefill` the chunk widths. `progress(stage, done, total)` is called as work goes on.
     Raises UsageError, SourceError, OutputError.
     """
-    weights = encoder(recipe)
+    chosen = find_recipe(recipe)
     shape = _graph_shape(context, prefill)
     named = str(source) if isinstance(source, Path) else source
     with open_source(named, downloads_dir(), progress) as model:
         _check_context(model.decoder.spec, shape)
-        graph = build(model.decoder, shape, weights)
+        described = _manifest(model, shape)
+        plan = _Plan(model.decoder, shape, chosen, described, model.tokenizer.json)
+        return write_bundle(Path(output), lambda to: _fill(to, plan, progress), replace=replace)
 
-        def fill(directory: Path) -> Manifest:
-            with (directory / "model.tflite").open("wb") as file:
-                graph.write(
-                    file, progress and (lambda done, total: progress("convert", done, total))
-                )
-            (directory / "tokenizer.json").write_text(model.tokenizer.json, encoding="utf-8")
-            return _manifest(model, shape, recipe)
 
-        return write_bundle(Path(output), fill, replace=replace)
+def quantize(
+    bundle: str | Path,
+    output: str | Path,
+    *,
+    recipe: str | Recipe = "int8",
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Store the weights of a float bundle by another recipe, as a bundle at `output`.
+
+    `bundle` is a path or a name in `foreword list`. From a float32 bundle `model.tflite` has
+    the bytes that `convert` would have given; from a float16 one it does not, and the manifest
+    says so. Raises UsageError, BundleError, OutputError.
+    """
+    chosen = find_recipe(recipe)
+    opened = open_bundle(find_bundle(str(bundle)), verify=True)
+    before = opened.manifest
+    stored = read_model(opened.model_path)
+    details = {} if before.recipe == "float32" else {"from": before.recipe}
+    described = dataclasses.replace(before, quantization=details, versions=_versions())
+    text = opened.tokenizer_path.read_text(encoding="utf-8")
+    plan = _Plan(stored.decoder, stored.shape, chosen, described, text)
+    return write_bundle(Path(output), lambda to: _fill(to, plan, progress), replace=replace)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a bundle is made of; `manifest` is what it will say, as far as that is known."""
+
+    decoder: Decoder
+    shape: GraphShape
+    recipe: Recipe
+    manifest: Manifest
+    tokenizer: str
+
+
+def _fill(directory: Path, plan: _Plan, progress: Progress | None) -> Manifest:
+    """Write a bundle's model and tokenizer, and return its manifest."""
+    path = directory / TOKENIZER_NAME
+    path.write_text(plan.tokenizer, encoding="utf-8")
+    special = plan.manifest.special_tokens
+
+    def tokens(count: int) -> NDArray[np.int64]:
+        ids = Tokenizer.from_file(path).encode(calibration_text())
+        start = special.start if special.prepend_start else None
+        return sequences(ids, count, plan.shape.context, start)
+
+    decoder = plan.decoder.within(plan.shape.context)
+    prepared = prepare(plan.recipe, decoder, tokens, progress)
+    graph = build(prepared.decoder, plan.shape, prepared.encoder, prepared.ranges)
+    with (directory / MODEL_NAME).open("wb") as file:
+        graph.write(file, progress and (lambda done, total: progress("convert", done, total)))
+    details = {**plan.manifest.quantization, **prepared.details}
+    return dataclasses.replace(
+        plan.manifest, recipe=plan.recipe.name, quantization=details, files={}
+    )
 
 
 def _graph_shape(context: int, prefill: Sequence[int]) -> GraphShape:
@@ -92,7 +159,11 @@ def _check_context(spec: DecoderSpec, shape: GraphShape) -> None:
     )
 
 
-def _manifest(model: SourceModel, shape: GraphShape, recipe: str) -> Manifest:
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")}
+
+
+def _manifest(model: SourceModel, shape: GraphShape) -> Manifest:
     spec, tokenizer = model.decoder.spec, model.tokenizer
     return Manifest(
         shape=Shape(
@@ -105,11 +176,11 @@ def _manifest(model: SourceModel, shape: GraphShape, recipe: str) -> Manifest:
             context=shape.context,
             cache_dtype="float32",
         ),
-        recipe=recipe,
+        recipe="",
         signatures=tuple(signature.name for signature in shape.signatures),
         special_tokens=SpecialTokens(tokenizer.start, tokenizer.end, tokenizer.prepend_start),
         provenance=Provenance(_printable(model.name), model.license, model.sha256),
-        versions={name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")},
+        versions=_versions(),
         files={},
     )
 

@@ -13,7 +13,8 @@ from foreword.errors import UsageError
 from foreword.graph.builder import DType
 from foreword.graph.spec import FloatArray
 from foreword.quantize.encode import int4_per_row, int8_per_row
-from foreword.quantize.recipes import RECIPES, encoder
+from foreword.quantize.prepare import encoder
+from foreword.quantize.recipes import RECIPES
 
 FLOATS = st.floats(-(2.0**99), 2.0**99, width=32)
 matrices = hnp.arrays(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from foreword.graph import ops
 from foreword.graph.builder import Array, ModelBuilder
 from foreword.graph.spec import FloatArray
-from foreword.quantize.recipes import encoder
+from foreword.quantize.prepare import encoder
 
 NAME = "layers.0.up.weight"
 

@@ -11,6 +11,8 @@ import typer
 from foreword.cli.console import JsonOption, QuietOption, guarded, print_json, progress, size
 from foreword.errors import UsageError
 
+RECIPE_HELP = "float32, float16, int8, int8-full, int4, or the path of a .toml file."
+
 
 @guarded
 def convert(
@@ -25,7 +27,7 @@ def convert(
         Path | None,
         typer.Option("--output", "-o", help="The bundle to write; by default one 'list' names."),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="float32, float16, int8 or int4.")] = "int8",
+    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "int8",
     context: Annotated[int, typer.Option(help="Tokens the cache holds.")] = 512,
     prefill: Annotated[str, typer.Option(help="Chunk widths, comma-separated.")] = "8,32,128",
     replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle.")] = False,
@@ -35,16 +37,18 @@ def convert(
     """Convert SOURCE to a bundle that runs on this device and others."""
     from foreword.bundle.home import bundles_dir
     from foreword.convert import convert as make
+    from foreword.quantize.recipes import find_recipe
 
     started = time.perf_counter()
     # A name for `list`: the source's own, and the recipe's where it is not the usual one.
     name = _name(source)
-    named = name if recipe == "int8" else f"{name}-{recipe}"
+    chosen = find_recipe(recipe)
+    named = name if chosen.name == "int8" else f"{name}-{chosen.name}"
     with progress(quiet) as report:
         bundle = make(
             source,
             output or bundles_dir() / named,
-            recipe=recipe,
+            recipe=chosen,
             context=context,
             prefill=_widths(prefill),
             replace=replace,
@@ -55,13 +59,13 @@ def convert(
         print_json(
             {
                 "path": str(bundle.path),
-                "recipe": recipe,
+                "recipe": chosen.name,
                 "size_bytes": bundle.size_bytes,
                 "seconds": round(seconds, 2),
             }
         )
     else:
-        print(f"{bundle.path}  {recipe}  {size(bundle.size_bytes)}  {seconds:.1f} s")
+        print(f"{bundle.path}  {chosen.name}  {size(bundle.size_bytes)}  {seconds:.1f} s")
 
 
 def _name(source: str) -> str:

@@ -60,6 +60,14 @@ class Tensor:
     dtype: DType
 
 
+@dataclass(frozen=True)
+class Steps:
+    """What an int8 activation q stands for: (q - `zero_point`) * `scale`."""
+
+    scale: float
+    zero_point: int
+
+
 @dataclass
 class _Written:
     """A flatbuffer table that is in the file by now; packing it again is naming its offset."""
@@ -110,6 +118,7 @@ class ModelBuilder:
         self._constants: dict[tuple[str, Shape, bytes], int] = {}
         self._codes: dict[tuple[int, int], int] = {}
         self._subgraphs: list[SubgraphBuilder] = []
+        self._metadata: dict[str, int] = {}
 
     def weight(
         self, name: str, shape: Shape, dtype: DType, produce: Callable[[Array], FloatArray | None]
@@ -131,6 +140,11 @@ class ModelBuilder:
         if key not in self._constants:
             self._constants[key] = self.deferred(lambda: values)
         return self._constants[key]
+
+    def metadata(self, name: str, text: str) -> None:
+        """Add a text to the file, under a name; the runtime passes over it."""
+        data = np.frombuffer(text.encode(), np.uint8)
+        self._metadata[name] = self.deferred(lambda: data)
 
     def subgraph(self, name: str) -> SubgraphBuilder:
         """Start the subgraph of the signature `name`."""
@@ -178,6 +192,7 @@ class ModelBuilder:
         model.operatorCodes = [_code_table(*key) for key in self._codes]
         model.subgraphs = [subgraph.table for subgraph in self._subgraphs]
         model.buffers = written
+        model.metadata = [_metadata_table(*item) for item in self._metadata.items()]
         model.signatureDefs = [
             subgraph.signature(index) for index, subgraph in enumerate(self._subgraphs)
         ]
@@ -192,6 +207,12 @@ def _code_table(code: int, version: int) -> Any:
     table.builtinCode, table.version = code, version
     # Readers older than schema 3a look here, and take the larger of the two.
     table.deprecatedBuiltinCode = min(code, 127)
+    return table
+
+
+def _metadata_table(name: str, buffer: int) -> Any:
+    table = schema.MetadataT()
+    table.name, table.buffer = name, buffer
     return table
 
 
@@ -322,9 +343,17 @@ class SubgraphBuilder:
         dtype: DType = "float32",
         options: Any = None,
         version: int = 1,
+        steps: Steps | None = None,
     ) -> Tensor:
-        """Append the built-in operator `name` and return its output of the given shape."""
+        """Append the built-in operator `name` and return its output of the given shape.
+
+        `steps` are those of an int8 output.
+        """
         result = self.tensor(shape, dtype)
+        if steps is not None:
+            quantization = schema.QuantizationParametersT()
+            quantization.scale, quantization.zeroPoint = [steps.scale], [steps.zero_point]
+            self.table.tensors[result.index].quantization = quantization
         table = schema.OperatorT()
         code = getattr(schema.BuiltinOperator, name)
         table.opcodeIndex = self.model.operator_code(code, version)
