@@ -42,11 +42,16 @@ class WeightEncoder(Protocol):
         """Return the type a weight will be stored in."""
         ...
 
+    def block(self, name: str, shape: Shape) -> int:
+        """Return how many columns of an int4 weight share a scale; 0: all of a row."""
+        ...
+
     def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
         """Write the stored form of a weight to `out` and return its scales, if it has any.
 
         `out` has the weight's shape and type; for int4 it is uint8, flat, two elements a
-        byte. int8 and int4 are symmetric, with float32 scales of shape [rows].
+        byte. int8 and int4 are symmetric, with float32 scales of shape [rows], or where a
+        block has one, [rows, blocks], which are stored as float16.
         """
         ...
 
@@ -91,7 +96,9 @@ class Weight:
     produce: Callable[[Array], FloatArray | None]
     buffer: int
     quantization: _Written
+    block: int = 0
     scales: FloatArray | None = None
+    scales_buffer: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -106,7 +113,15 @@ class Weight:
     @property
     def scales_bytes(self) -> int:
         """Bytes its scales take in the file."""
-        return 4 * self.shape[0] if self.quantized else 0
+        return (2 if self.block else 4) * math.prod(self.scales_shape or (0,))
+
+    @property
+    def scales_shape(self) -> Shape | None:
+        """The shape of its scales, None where it has none."""
+        if not self.quantized:
+            return None
+        rows = self.shape[0]
+        return (rows, self.shape[1] // self.block) if self.block else (rows,)
 
 
 class ModelBuilder:
@@ -121,12 +136,19 @@ class ModelBuilder:
         self._metadata: dict[str, int] = {}
 
     def weight(
-        self, name: str, shape: Shape, dtype: DType, produce: Callable[[Array], FloatArray | None]
+        self,
+        name: str,
+        shape: Shape,
+        dtype: DType,
+        produce: Callable[[Array], FloatArray | None],
+        block: int = 0,
     ) -> Weight:
         """Declare a weight; `produce` (see `Weight`) runs once, while the file is written."""
         self._buffers.append(None)
-        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1, _Written())
+        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1, _Written(), block)
         self._buffers[-1] = weight
+        if block:
+            weight.scales_buffer = self.deferred(lambda: np.asarray(weight.scales, np.float16))
         return weight
 
     def deferred(self, produce: Callable[[], Array]) -> int:
@@ -182,7 +204,7 @@ class ModelBuilder:
                 written.append(_write_buffer(builder, buffer and buffer()))
                 continue
             written.append(_write_weight(builder, buffer))
-            if buffer.scales is not None:
+            if buffer.scales is not None and not buffer.block:
                 buffer.quantization.offset = quantizations.write(buffer.scales)
             done += buffer.size_bytes
             progress(done, total)
@@ -248,7 +270,7 @@ def _write_weight(builder: flatbuffers.Builder, weight: Weight) -> _Written:
         out = out.view(weight.dtype).reshape(weight.shape)
     weight.scales = weight.produce(out)
     found = None if weight.scales is None else weight.scales.shape
-    if found != ((weight.shape[0],) if weight.quantized else None):
+    if found != weight.scales_shape:
         raise TypeError(f"encoder gave scales of shape {found} for {weight}")
     return _end_buffer(builder, builder.EndVector())
 
@@ -332,8 +354,20 @@ class SubgraphBuilder:
         """Return a weight as a tensor; `quantized=False` gives the raw int8 for GATHER."""
         tensor = self.tensor(weight.shape, weight.dtype, weight.buffer, weight.name)
         if weight.quantized and quantized:
-            self.table.tensors[tensor.index].quantization = weight.quantization
+            table = self.table.tensors[tensor.index]
+            table.quantization = self._blocks(weight) if weight.block else weight.quantization
         return tensor
+
+    def _blocks(self, weight: Weight) -> Any:
+        """Quantization by blocks, whose scales are a tensor of their own."""
+        assert weight.scales_shape is not None
+        details = schema.BlockwiseQuantizationT()
+        details.scales = self.tensor(weight.scales_shape, "float16", weight.scales_buffer).index
+        details.zeroPoints, details.blockSize = -1, weight.block
+        quantization = schema.QuantizationParametersT()
+        quantization.details = details
+        quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
+        return quantization
 
     def operator(
         self,

@@ -76,7 +76,8 @@ class _Weights:
         for name, shape in weight_shapes(decoder.spec).items():
             dtype = encoder.dtype(name, shape)
             produce = _producer(decoder, encoder, name)
-            self._by_name[name] = model.weight(name, shape, dtype, produce)
+            block = encoder.block(name, shape)
+            self._by_name[name] = model.weight(name, shape, dtype, produce, block)
 
     def __getitem__(self, name: str) -> Weight:
         return self._by_name[name]

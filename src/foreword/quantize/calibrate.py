@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foreword.graph.builder import Array, DType
+from foreword.graph.builder import Array, DType, WeightEncoder
 from foreword.graph.decoder import Range
 from foreword.graph.spec import Decoder, FloatArray
-from foreword.quantize.encode import encode, int8_per_row, pack_int4
+from foreword.quantize.encode import int8_per_row, pack_int4
 from foreword.quantize.forward import ForwardPass, biases, linear
-from foreword.quantize.gptq import INT4, INT8, Inputs, Steps, gptq
+from foreword.quantize.gptq import INT4, INT4_BLOCKS, INT8, Inputs, Steps, gptq
 
 TEXT = Path(__file__).parent / "data" / "calibration.txt"
 
@@ -74,27 +74,30 @@ class Layer:
 class GptqEncoder:
     """Rounds the layers' matrices by GPTQ, a layer at a time, as the file is written.
 
-    Inputs are those that the quantized layers before give. `dtype_of` says how a weight is
+    Inputs are those that the quantized layers before give. `store` says how a weight is
     stored; weights are asked for in the order of `weight_shapes`.
     """
 
     decoder: Decoder
     tokens: NDArray[np.int64]
-    dtype_of: Callable[[str, tuple[int, ...]], DType]
-    progress: Progress
+    store: WeightEncoder
     _pass: ForwardPass | None = None
     _done: int = 0
     _made: dict[str, tuple[Steps, FloatArray]] = field(default_factory=dict)
 
     def dtype(self, name: str, shape: tuple[int, ...]) -> DType:
         """Return the type a weight will be stored in."""
-        return self.dtype_of(name, shape)
+        return self.store.dtype(name, shape)
+
+    def block(self, name: str, shape: tuple[int, ...]) -> int:
+        """Return how many columns share a scale; 0: all of a row."""
+        return self.store.block(name, shape)
 
     def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
         """Write the stored form of a weight; see `graph.builder.WeightEncoder`."""
-        dtype = self.dtype_of(name, values.shape)
+        dtype = self.dtype(name, values.shape)
         if not name.startswith("layers.") or dtype not in ("int8", "int4"):
-            return encode(dtype, values, out)
+            return self.store.encode(name, values, out)
         while name not in self._made:
             self._next_layer()
         steps, scales = self._made.pop(name)
@@ -102,32 +105,35 @@ class GptqEncoder:
             pack_int4(steps, out)
         else:
             out[...] = steps
-        return scales
+        return scales if self.block(name, values.shape) else scales[:, 0]
 
     def _next_layer(self) -> None:
         if self._pass is None:
             self._pass = ForwardPass(Decoder(self.decoder.spec, self._load_stored), self.tokens)
-        layers = len(self.decoder.spec.layers)
-        self.progress(self._done, layers)
         self._pass.layer(self._done, self._project)
         self._done += 1
-        self.progress(self._done, layers)
 
     def _load_stored(self, name: str) -> FloatArray:
         values = self.decoder.load(name)
-        if name == "embedding" and self.dtype_of(name, values.shape) == "int8":
+        if name == "embedding" and self.dtype(name, values.shape) == "int8":
             return _restored_rows(values, self.tokens)
         return values
 
     def _project(self, names: Sequence[str], x: FloatArray) -> list[FloatArray]:
-        inputs, results, has_bias = Inputs(x), [], biases(self.decoder)
-        for name in names:
+        results, has_bias = [], biases(self.decoder)
+        shapes = {name: self.decoder.load(f"{name}.weight").shape for name in names}
+        blocks = {name: self.block(f"{name}.weight", shape) for name, shape in shapes.items()}
+        inputs = Inputs(x, max(blocks.values()))
+        for name, block in blocks.items():
             weight = self.decoder.load(f"{name}.weight")
-            dtype = self.dtype_of(f"{name}.weight", weight.shape)
-            steps, scales = gptq(weight, inputs, INT4 if dtype == "int4" else INT8)
+            grid = INT4_BLOCKS if block else INT4
+            if self.dtype(f"{name}.weight", weight.shape) == "int8":
+                grid = INT8
+            steps, scales = gptq(weight, inputs, grid, block)
             self._made[f"{name}.weight"] = steps, scales
+            spread = np.repeat(scales, weight.shape[1] // scales.shape[1], axis=1)
             bias = self.decoder.load(f"{name}.bias") if has_bias(name) else None
-            results.append(linear(x, steps * scales[:, None], bias))
+            results.append(linear(x, steps * spread, bias))
         return results
 
 

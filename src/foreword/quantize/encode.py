@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from foreword.graph.builder import Array, DType
 from foreword.graph.spec import FloatArray
+from foreword.quantize.gptq import INT4_NEAREST, best_scales
 
 _CHUNK_VALUES = 1 << 16  # what a core's own cache holds, temporaries included
 
@@ -22,8 +23,10 @@ _INT4_LOW, _INT4_HIGH = -8, 7  # of sixteen steps none can be spared
 _BINS = 256
 
 
-def encode(dtype: DType, values: FloatArray, out: Array) -> FloatArray | None:
-    """Write a weight to `out`, each row to its nearest steps; see `graph.builder.WeightEncoder`."""
+def encode(dtype: DType, block: int, values: FloatArray, out: Array) -> FloatArray | None:
+    """Write a weight to `out`, each to its nearest steps; see `graph.builder.WeightEncoder`."""
+    if block:
+        return int4_by_block(values, block, out)
     if dtype == "int8":
         return int8_per_row(values, out)
     if dtype == "int4":
@@ -68,6 +71,22 @@ def int4_per_row(values: FloatArray, out: Array) -> FloatArray:
         scales[rows] = _int4_scales(part)
         part = np.rint(part / scales[rows, None])
         pack_int4(np.clip(part, _INT4_LOW, _INT4_HIGH).astype(np.int8), packed[rows])
+    return scales
+
+
+def int4_by_block(values: FloatArray, block: int, out: Array) -> FloatArray:
+    """Quantize to -8..7, with a scale of least squared error for each `block` of a row.
+
+    As `int4_per_row`, but scales are [rows, columns / block], each exactly a float16.
+    """
+    packed = out.reshape(len(values), -1)
+    scales = np.empty((len(values), values.shape[1] // block), np.float32)
+    for rows, part in _chunks(values):
+        blocks = part.reshape(-1, block)
+        found = best_scales(blocks.T, INT4_NEAREST).reshape(-1, 1)
+        steps = np.clip(np.rint(blocks / found), _INT4_LOW, _INT4_HIGH).astype(np.int8)
+        pack_int4(steps.reshape(part.shape), packed[rows])
+        scales[rows] = found.reshape(len(part), -1)
     return scales
 
 

@@ -38,9 +38,15 @@ class Encoder:
             return "float32"  # a thousandth of a model, and carries its scale
         return self.recipe.dtype(name, shape[1], self.layers)
 
+    def block(self, name: str, shape: Shape) -> int:
+        """Return how many columns share a scale; 0: all of a row."""
+        block = self.recipe.block
+        return block if self.dtype(name, shape) == "int4" and not shape[1] % (block or 1) else 0
+
     def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
         """Write the stored form of a weight to `out`; see `graph.builder.WeightEncoder`."""
-        return encode(self.dtype(name, values.shape), values, out)
+        shape = values.shape
+        return encode(self.dtype(name, shape), self.block(name, shape), values, out)
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,7 @@ def prepare(
         found = ranges(decoder, calibration, lambda *at: report("calibrate", *at))
     encoder: WeightEncoder = store
     if recipe.rounding == "gptq" and not large:
-        encoder = GptqEncoder(
-            decoder, calibration, store.dtype, lambda *at: report("calibrate", *at)
-        )
+        encoder = GptqEncoder(decoder, calibration, store)
     return Prepared(decoder, encoder, found, details)
 
 

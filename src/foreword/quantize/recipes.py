@@ -18,6 +18,7 @@ _MOST_BYTES = 1 << 16
 _MOST_TOKENS = 1 << 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLACE = re.compile(r"-?[0-9]{1,4}|(?:-?[0-9]{1,4}\.)?(?:q|k|v|o|gate|up|down)")
+_BLOCKS = (0, 32, 64, 128)  # XNNPACK takes multiples of 32
 _FLOATS = ("float32", "float16")
 
 
@@ -26,16 +27,18 @@ class Recipe:
     """How a model's matrices are stored, and by what means the loss is kept small.
 
     `matrices` are those of the layers, `vocabulary` the embedding and the output projection;
-    vectors stay float32. `int8` names matrices that are int8 all the same: by kind ("v"), by
-    layer ("0", from the end "-1") or by both ("-1.down"). `rotate` turns the stream and the
-    values (`quantize.rotate`), exactly. `rounding` is to the nearest step, or by GPTQ over
-    `calibration_tokens` of the built-in text. `activations` of int8 products have a range of
-    their own in every step (dynamic), or one found by calibration (static).
+    vectors stay float32. `block` is how many columns of int4 share a scale; 0, or a matrix
+    whose columns it does not divide: all of a row. `int8` names matrices that are int8 all the
+    same: by kind ("v"), by layer ("0", from the end "-1") or by both ("-1.down"). `rotate`
+    turns the stream and the values (`quantize.rotate`), exactly. `rounding` is to the nearest
+    step, or by GPTQ over `calibration_tokens` of the built-in text. `activations` of int8
+    products have a range of their own in every step (dynamic), or one found by calibration.
     """
 
     name: str
     matrices: Stored
     vocabulary: Stored
+    block: int = 0
     int8: tuple[str, ...] = ()
     rotate: bool = False
     rounding: Literal["nearest", "gptq"] = "nearest"
@@ -75,6 +78,10 @@ def _problem(recipe: Recipe) -> str | None:
         return "name: expected up to 64 letters, digits, '.', '_' and '-'"
     if recipe.vocabulary == "int4":
         return "vocabulary: expected float32, float16 or int8, found int4: LiteRT cannot look it up"
+    if recipe.block not in _BLOCKS:
+        return f"block: expected {', '.join(map(str, _BLOCKS))}, found {recipe.block}"
+    if recipe.block and recipe.matrices != "int4":
+        return f"block: expected 0 beside matrices = '{recipe.matrices}'"
     for place in recipe.int8:
         if not _PLACE.fullmatch(place):
             return f"int8: expected such as 'v', '0' or '-1.down', found {ascii(place)[:40]}"
@@ -102,10 +109,11 @@ RECIPES = {
             "int4",
             "int4",
             "int8",
+            block=64,
             int8=("v",),
             rotate=True,
             rounding="gptq",
-            calibration_tokens=8192,
+            calibration_tokens=4096,
         ),
         Recipe(
             "int8-full",
