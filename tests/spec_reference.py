@@ -56,7 +56,9 @@ class _Pass:
         norm = norm or self.decoder.spec.norm
         if norm.kind == "layer":
             x = x - x.mean(-1, keepdims=True)
-        x = x / np.sqrt((x**2).mean(-1, keepdims=True) + norm.epsilon) * self[f"{name}.scale"]
+        x = x / np.sqrt((x**2).mean(-1, keepdims=True) + norm.epsilon)
+        if norm.scaled:
+            x = x * self[f"{name}.scale"]
         return x + self[f"{name}.bias"] if norm.kind == "layer" else x
 
 

@@ -246,7 +246,8 @@ class _ForwardPass:
         variance = ops.mean(g, ops.multiply(g, x, x))
         epsilon = ops.constant(g, norm.epsilon)
         x = ops.multiply(g, x, ops.rsqrt(g, ops.add(g, variance, epsilon)))
-        x = ops.multiply(g, x, self._matrix(f"{name}.scale"))
+        if norm.scaled:
+            x = ops.multiply(g, x, self._matrix(f"{name}.scale"))
         bias = self.weights.get(f"{name}.bias")
         return x if bias is None else ops.add(g, x, g.weight(bias))
 

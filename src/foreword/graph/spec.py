@@ -25,10 +25,14 @@ shared: the same with one norm for both (Falcon 7B).
 
 @dataclass(frozen=True)
 class Norm:
-    """A normalisation over the width: `rms` (Zhang & Sennrich 2019) or `layer` (Ba et al. 2016)."""
+    """A normalisation over the width: `rms` (Zhang & Sennrich 2019) or `layer` (Ba et al. 2016).
+
+    One that is not `scaled` has had its scale folded into what reads it.
+    """
 
     kind: Literal["rms", "layer"]
     epsilon: float
+    scaled: bool = True
 
 
 @dataclass(frozen=True)
@@ -204,8 +208,8 @@ def weight_shapes(spec: DecoderSpec) -> dict[str, tuple[int, ...]]:
     Outside the layers: `embedding`, `embedding_norm`, `positions`, `final_norm`, `output_mix`
     and `output.weight`; in layer i, as `layers.i.<name>`: `attention_norm`, `q`, `k`, `v`, `o`,
     `q_norm`, `k_norm`, `attention_post_norm`, `feed_forward_norm`, `gate`, `up`, `down` and
-    `feed_forward_post_norm`. A norm has a `.scale` and, of kind `layer`, a `.bias`; a
-    projection has a `.weight` and, where the spec says so, a `.bias`.
+    `feed_forward_post_norm`. A norm has a `.scale` where `scaled` and, of kind `layer`, a
+    `.bias`; a projection has a `.weight` and, where the spec says so, a `.bias`.
     """
     return dict(_weights(spec))
 
@@ -252,7 +256,8 @@ def _layer(spec: DecoderSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _norm(name: str, norm: Norm, width: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f"{name}.scale", (width,)
+    if norm.scaled:
+        yield f"{name}.scale", (width,)
     if norm.kind == "layer":
         yield f"{name}.bias", (width,)
 

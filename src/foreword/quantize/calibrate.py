@@ -19,7 +19,7 @@ from foreword.quantize.gptq import INT4, INT4_BLOCKS, INT8, Inputs, Steps, gptq
 TEXT = Path(__file__).parent / "data" / "calibration.txt"
 
 _LONGEST = 512  # tokens a sequence
-_KEPT = 0.9999  # of the values of an activation; beyond, a few stretch the steps of all
+_COARSEST = 0.1  # a step, in root mean squares: of a normal distribution it is 0.04
 
 Progress = Callable[[int, int], None]
 
@@ -150,15 +150,21 @@ def _restored_rows(table: FloatArray, tokens: NDArray[np.int64]) -> FloatArray:
 def ranges(
     decoder: Decoder, tokens: NDArray[np.int64], progress: Progress
 ) -> dict[str, tuple[Range, Range]]:
-    """Return the ranges of the input and the output of every product in the layers."""
+    """Return the ranges of the input and the output of the products in the layers.
+
+    Left out are products whose steps would be coarse: where a few tokens stretch the range so
+    far (Sun et al. 2024, massive activations) that the others would be lost in it.
+    """
     found: dict[str, tuple[Range, Range]] = {}
     has_bias = biases(decoder)
 
     def project(names: Sequence[str], x: FloatArray) -> list[FloatArray]:
-        inputs, results = _range(x), []
+        inputs, results = _range(x), list[FloatArray]()
         for name in names:
             y = linear(x, decoder.load(f"{name}.weight"), None)
-            found[name] = inputs, _range(y)  # biases are added in float32
+            outputs = _range(y)  # biases are added in float32
+            if inputs is not None and outputs is not None:
+                found[name] = inputs, outputs
             results.append(y + decoder.load(f"{name}.bias") if has_bias(name) else y)
         return results
 
@@ -170,8 +176,8 @@ def ranges(
     return found
 
 
-def _range(x: FloatArray) -> Range:
-    """Smallest and largest of all but the rarest values, 0 between them."""
-    rare = max(1, int(x.size * (1 - _KEPT) / 2))
-    flat = np.partition(x.reshape(-1), (rare - 1, x.size - rare))
-    return min(0.0, float(flat[rare - 1])), max(0.0, float(flat[x.size - rare]))
+def _range(x: FloatArray) -> Range | None:
+    """Smallest and largest value, 0 between them; None where its steps would be coarse."""
+    low, high = min(0.0, float(x.min())), max(0.0, float(x.max()))
+    coarse = (high - low) / 255 > _COARSEST * float(np.sqrt(np.mean(np.square(x))))
+    return None if coarse else (low, high)

@@ -99,7 +99,9 @@ class ForwardPass:
         if norm.kind == "layer":
             x = x - x.mean(-1, keepdims=True)
         variance = np.mean(x * x, axis=-1, keepdims=True)
-        x = x / np.sqrt(variance + np.float32(norm.epsilon)) * self.decoder.load(f"{name}.scale")
+        x = x / np.sqrt(variance + np.float32(norm.epsilon))
+        if norm.scaled:
+            x *= self.decoder.load(f"{name}.scale")
         return x + self.decoder.load(f"{name}.bias") if norm.kind == "layer" else x
 
     def _attention(self, x: FloatArray, name: str, layer: Layer, project: Project) -> FloatArray:

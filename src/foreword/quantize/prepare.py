@@ -90,6 +90,8 @@ def prepare(
     found = {}
     if recipe.activations == "static":
         found = ranges(decoder, calibration, lambda *at: report("calibrate", *at))
+        products = sum(name.startswith("layers.") and len(s) == 2 for name, s in shapes.items())
+        details["static_products"] = f"{len(found)} of {products}"
     encoder: WeightEncoder = store
     if recipe.rounding == "gptq" and not large:
         encoder = GptqEncoder(decoder, calibration, store)

@@ -140,8 +140,7 @@ def _turned_stream(decoder: Decoder) -> Decoder:
             return turn(values * decoder.load(f"{layer}.{reads[projection]}.scale"))
         if projection in ("o", "down"):
             return _turn_rows(values)
-        if projection in (*reads.values(), "final_norm") or name == "final_norm.scale":
-            return np.ones_like(values)
         return values
 
-    return Decoder(replace(spec, output=replace(spec.output, mixed=spec.output.tied)), load)
+    norm, output = replace(spec.norm, scaled=False), replace(spec.output, mixed=spec.output.tied)
+    return Decoder(replace(spec, norm=norm, output=output), load)
