@@ -54,38 +54,43 @@ def turn(x: FloatArray) -> FloatArray:
     out = np.empty(flat.shape, np.float32)
     step = max(1, _CHUNK_VALUES // width)
     for start in range(0, len(flat), step):
-        part = flat[start : start + step] * signs
-        out[start : start + step] = _cosine(_hadamard(part))
+        rows = slice(start, start + step)
+        # Columns become rows in memory, and every sum runs along them.
+        columns = np.ascontiguousarray((flat[rows] * signs).T)
+        out[rows] = _cosine(_hadamard(columns)).T
     return out.reshape(x.shape)
 
 
 def _hadamard(x: FloatArray) -> FloatArray:
-    """Turn rows [R, P * M] by the Hadamard matrix of size P, the power of two, over M."""
-    rows, width = x.shape
+    """Turn columns [P * M, R] by the Hadamard matrix of size P, a power of two, over M."""
+    width = len(x)
     power = width & -width
-    inner = width // power
     half = 1
     while half < power:
-        pairs = x.reshape(rows, power // (2 * half), 2, half * inner)
-        first, second = pairs[:, :, 0], pairs[:, :, 1]
-        x = np.stack([first + second, first - second], axis=2)
+        pairs = x.reshape(power // (2 * half), 2, half * (width // power), -1)
+        x = np.empty_like(pairs)
+        np.add(pairs[:, 0], pairs[:, 1], out=x[:, 0])
+        np.subtract(pairs[:, 0], pairs[:, 1], out=x[:, 1])
         half *= 2
-    return x.reshape(rows, width) * np.float32(power**-0.5)
+    return x.reshape(width, -1) * np.float32(power**-0.5)
 
 
 def _cosine(x: FloatArray) -> FloatArray:
-    """Turn rows [R, P * M] by the orthogonal cosine transform of size M, an odd number."""
-    rows, width = x.shape
+    """Turn columns [P * M, R] by the orthogonal cosine transform of size M, an odd number."""
+    width = len(x)
     size = width // (width & -width)
     if size == 1:
         return x
-    parts = np.ascontiguousarray(x.reshape(rows, -1, size).transpose(2, 0, 1))
+    parts = x.reshape(-1, size, x.shape[1])
     out = np.zeros_like(parts)
+    scaled = np.empty_like(parts[:, 0])
     for k in range(size):
         norm = math.sqrt((1 if k == 0 else 2) / size)
         for j in range(size):
-            out[k] += parts[j] * np.float32(norm * math.cos(math.pi * (j + 0.5) * k / size))
-    return np.ascontiguousarray(out.transpose(1, 2, 0)).reshape(rows, width)
+            factor = np.float32(norm * math.cos(math.pi * (j + 0.5) * k / size))
+            np.multiply(parts[:, j], factor, out=scaled)
+            out[:, k] += scaled
+    return out.reshape(width, -1)
 
 
 def _signs(width: int) -> FloatArray:
