@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from foreword.engine.runtime import LiteRtGraph
 from foreword.families.find import find_family
-from foreword.graph.decoder import GraphShape, build
+from foreword.graph.decoder import build
+from foreword.graph.description import GraphShape
 from foreword.graph.spec import Decoder, FloatArray
-from foreword.quantize.recipes import encoder
+from foreword.quantize.prepare import encoder
 from tiny import graph_of_spec
 
 PROMPT, STEPS, CONTEXT = 25, 64, 96

@@ -56,7 +56,9 @@ class _Pass:
         norm = norm or self.decoder.spec.norm
         if norm.kind == "layer":
             x = x - x.mean(-1, keepdims=True)
-        x = x / np.sqrt((x**2).mean(-1, keepdims=True) + norm.epsilon) * self[f"{name}.scale"]
+        x = x / np.sqrt((x**2).mean(-1, keepdims=True) + norm.epsilon)
+        if norm.scaled:
+            x = x * self[f"{name}.scale"]
         return x + self[f"{name}.bias"] if norm.kind == "layer" else x
 
 
@@ -82,9 +84,10 @@ def logits(decoder: Decoder, tokens: list[int]) -> Array:
             x = x + (w.norm(attended, f"{name}.attention_post_norm") if sandwich else attended)
             ahead = _feed_forward(w, w.norm(x, f"{name}.feed_forward_norm"), name)
             x = x + (w.norm(ahead, f"{name}.feed_forward_post_norm") if sandwich else ahead)
-    scores: Array = (
-        w.norm(x, "final_norm") @ w["embedding" if spec.output.tied else "output.weight"].T
-    )
+    x = w.norm(x, "final_norm")
+    if spec.output.mixed:
+        x = w.linear(x, "output_mix")
+    scores: Array = x @ w["embedding" if spec.output.tied else "output.weight"].T
     return _capped(scores, spec.output.soft_cap)
 
 

@@ -17,7 +17,7 @@ from foreword.quantize.recipes import RECIPES
 from tiny import load_tiny
 from tiny_gguf import GPT2_POSITIONS, LLAMA_CONTEXT, FloatArray, write_tiny_gguf
 
-BYTES = {"float32": 4, "float16": 2, "int8": 1, "int4": 0.5}
+BYTES = {"float32": 4, "float16": 2, "int8": 1, "int8-full": 1, "int4": 0.5}
 VOCABULARY = ("token_embd.weight", "output.weight")
 
 
@@ -47,8 +47,8 @@ def test_every_family_runs_in_every_recipe_and_its_weights_are_there_once(
         for name, array in gguf.arrays.items()
         if array.ndim == 2
     )
-    # The graphs of all signatures take under 200 kB; a second copy of the weights would show.
-    assert least < bundle.model_path.stat().st_size < least + 200_000
+    # The graphs of all signatures take under 220 kB; a second copy of the weights would show.
+    assert least < bundle.model_path.stat().st_size < least + 220_000
     engine = load_tiny(bundle.path)
     steps = list(engine.stream([40, 41], SamplingParams(max_new_tokens=3, ignore_eos=True)))
     assert len(steps) == 3

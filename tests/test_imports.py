@@ -44,6 +44,7 @@ FENCED: dict[str, set[str]] = {
         "evaluation/parts.py",
         "graph/builder.py",
         "graph/ops.py",
+        "graph/stored.py",
     },
     "gguf": {"sources/"},
     "h5py": {"sources/"},

@@ -8,7 +8,7 @@ import foreword
 from foreword.bundle.manifest import Shape
 from foreword.engine.engine import Engine
 from foreword.engine.runtime import LiteRtGraph
-from foreword.graph.decoder import GraphShape
+from foreword.graph.description import GraphShape
 from foreword.graph.spec import DecoderSpec
 from tiny_gguf import TinyGguf, write_tiny_gguf
 

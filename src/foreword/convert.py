@@ -1,14 +1,16 @@
-"""From a source to a bundle: the build side's one front door."""
+"""From a source, or a float bundle, to a bundle: the build side's one front door."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foreword.bundle.home import downloads_dir
 from foreword.bundle.manifest import (
@@ -20,13 +22,17 @@ from foreword.bundle.manifest import (
     Shape,
     SpecialTokens,
 )
-from foreword.bundle.store import Bundle, write_bundle
+from foreword.bundle.store import Bundle, find_bundle, open_bundle, write_bundle
+from foreword.bundle.tokenizer import Tokenizer
 from foreword.errors import UsageError
 from foreword.evaluation import gate
-from foreword.graph.builder import ModelBuilder
-from foreword.graph.decoder import GraphShape, build
-from foreword.graph.spec import DecoderSpec, Learned, weight_shapes
-from foreword.quantize.recipes import encoder
+from foreword.graph.decoder import build
+from foreword.graph.description import GraphShape
+from foreword.graph.spec import Decoder, DecoderSpec, Learned, weight_shapes
+from foreword.graph.stored import read_model
+from foreword.quantize.calibrate import calibration_text, sequences
+from foreword.quantize.prepare import prepare
+from foreword.quantize.recipes import RECIPES, Recipe, find_recipe
 from foreword.sources.model import SourceModel
 from foreword.sources.resolve import Source, open_source
 
@@ -42,7 +48,7 @@ def convert(
     source: Source,
     output: str | Path,
     *,
-    recipe: str = "int8",
+    recipe: str | Recipe = "int8",
     context: int = 512,
     prefill: Sequence[int] = (8, 32, 128),
     check: bool | None = None,
@@ -54,64 +60,140 @@ def convert(
 
     `source` is a known name, `keras:PRESET`, `hf:ORG/NAME`, the path of a GGUF file, a
     `.keras` file, a KerasHub preset directory or a Hugging Face checkpoint folder, or a live
-    KerasHub CausalLM, whose adapters are merged. `context` is the number of cache slots,
-    `prefill` the chunk widths. `check` scores the result beside float32 on a built-in text,
-    by default for models of up to 500 million parameters, and refuses one that is broken or
-    lost too much; `allow_degraded` writes the latter all the same. Meanwhile float32 takes 4
-    bytes a parameter, in memory and beside `output`. `progress(stage, done, total)` is called
-    as work goes on. Raises UsageError, SourceError, OutputError, QualityError.
+    KerasHub CausalLM, whose adapters are merged. `recipe` is a name, the path of a .toml file
+    or a `Recipe`. `context` is the number of cache slots, `prefill` the chunk widths. `check`
+    scores the result beside float32 on a built-in text, by default for models of up to 500
+    million parameters, and refuses one that is broken or lost too much; `allow_degraded` writes
+    the latter all the same. Meanwhile float32 takes 4 bytes a parameter, in memory and beside
+    `output`. `progress(stage, done, total)` is called as work goes on. Raises UsageError,
+    SourceError, OutputError, QualityError.
     """
-    weights = encoder(recipe)
+    chosen = find_recipe(recipe)
     shape = _graph_shape(context, prefill)
     named = str(source) if isinstance(source, Path) else source
     with open_source(named, downloads_dir(), progress) as model:
         _check_context(model.decoder.spec, shape)
-        checked = _is_checked(check, _parameters(model.decoder.spec))
-        graph = build(model.decoder, shape, weights)
+        described = _manifest(model, shape)
+        plan = _Plan(model.decoder, shape, chosen, described, model.tokenizer.json)
+        judged = _is_judged(check, described.shape.parameters)
 
         def fill(directory: Path) -> Manifest:
-            _write(graph, model, directory, "convert", progress)
-            manifest = _manifest(model, shape, recipe)
-            if not checked:
-                return manifest
-            found = gate.examine(
-                directory,
-                manifest,
-                None if recipe == _REFERENCE else partial(_fill_reference, model, shape, progress),
-                allow_degraded=allow_degraded,
-                progress=progress,
-            )
-            return dataclasses.replace(manifest, check=found)
+            made = _fill(directory, plan, progress)
+            return _judged(directory, plan, made, allow_degraded, progress) if judged else made
 
         return write_bundle(Path(output), fill, replace=replace)
 
 
-def _write(
-    graph: ModelBuilder,
-    model: SourceModel,
-    directory: Path,
-    stage: str,
-    progress: Progress | None,
-) -> None:
+def quantize(
+    bundle: str | Path,
+    output: str | Path,
+    *,
+    recipe: str | Recipe = "int8",
+    check: bool | None = None,
+    allow_degraded: bool = False,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Store the weights of a float bundle by another recipe, as a bundle at `output`.
+
+    `bundle` is a path or a name in `foreword list`. From a float32 bundle `model.tflite` has
+    the bytes that `convert` would have given; from a float16 one it does not, and the manifest
+    says so. `check` and `allow_degraded` are those of `convert`. Raises UsageError, BundleError,
+    OutputError, QualityError.
+    """
+    chosen = find_recipe(recipe)
+    opened = open_bundle(find_bundle(str(bundle)), verify=True)
+    before = opened.manifest
+    stored = read_model(opened.model_path)
+    details = {} if before.recipe == _REFERENCE else {"from": before.recipe}
+    described = dataclasses.replace(
+        before, quantization=details, versions=_versions(), check=None, report=None
+    )
+    text = opened.tokenizer_path.read_text(encoding="utf-8")
+    plan = _Plan(stored.decoder, stored.shape, chosen, described, text)
+    judged = _is_judged(check, before.shape.parameters)
+
+    def fill(directory: Path) -> Manifest:
+        made = _fill(directory, plan, progress)
+        return _judged(directory, plan, made, allow_degraded, progress) if judged else made
+
+    return write_bundle(Path(output), fill, replace=replace)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a bundle is made of; `manifest` is what it will say, as far as that is known."""
+
+    decoder: Decoder
+    shape: GraphShape
+    recipe: Recipe
+    manifest: Manifest
+    tokenizer: str
+
+
+def _fill(
+    directory: Path, plan: _Plan, progress: Progress | None, stage: str = "convert"
+) -> Manifest:
+    """Write a bundle's model and tokenizer, and return its manifest."""
+    path = directory / TOKENIZER_NAME
+    path.write_text(plan.tokenizer, encoding="utf-8")
+    special = plan.manifest.special_tokens
+
+    def tokens(count: int) -> NDArray[np.int64]:
+        ids = Tokenizer.from_file(path).encode(calibration_text())
+        start = special.start if special.prepend_start else None
+        return sequences(ids, count, plan.shape.context, start)
+
+    decoder = plan.decoder.within(plan.shape.context)
+    prepared = prepare(plan.recipe, decoder, tokens, progress)
+    graph = build(prepared.decoder, plan.shape, prepared.encoder, prepared.ranges)
     with (directory / MODEL_NAME).open("wb") as file:
         graph.write(file, progress and (lambda done, total: progress(stage, done, total)))
-    (directory / TOKENIZER_NAME).write_text(model.tokenizer.json, encoding="utf-8")
+    details = {**plan.manifest.quantization, **prepared.details}
+    return dataclasses.replace(
+        plan.manifest, recipe=plan.recipe.name, quantization=details, files={}
+    )
 
 
-def _fill_reference(
-    model: SourceModel, shape: GraphShape, progress: Progress | None, directory: Path
+def _judged(
+    directory: Path,
+    plan: _Plan,
+    made: Manifest,
+    allow_degraded: bool,
+    progress: Progress | None,
 ) -> Manifest:
-    """Write the model in float32, in the shape the check likes, and return its manifest."""
-    context = min(shape.context, gate.REFERENCE_CONTEXT)
-    # What the longer context decides about positions stays so.
-    decoder = dataclasses.replace(model.decoder, spec=model.decoder.spec.within(shape.context))
+    """Return the manifest with the gate's verdict; raises QualityError for what it refuses."""
+    reference = None
+    if plan.recipe.name != _REFERENCE:
+        reference = partial(_fill, plan=_reference(plan), progress=progress, stage="reference")
+    found = gate.examine(
+        directory,
+        made,
+        reference,
+        allowed=gate.limit(plan.recipe),
+        allow_degraded=allow_degraded,
+        progress=progress,
+    )
+    return dataclasses.replace(made, check=found)
+
+
+def _reference(plan: _Plan) -> _Plan:
+    """Return the plan of the same model in float32, in the shape the check likes."""
+    context = min(plan.shape.context, gate.REFERENCE_CONTEXT)
     narrow = GraphShape(context, prefill=(), verify=(min(gate.REFERENCE_WIDTH, context),))
-    graph = build(decoder, narrow, encoder(_REFERENCE))
-    _write(graph, model, directory, "reference", progress)
-    return _manifest(model, narrow, _REFERENCE)
+    described = dataclasses.replace(
+        plan.manifest,
+        shape=dataclasses.replace(plan.manifest.shape, context=context),
+        signatures=tuple(signature.name for signature in narrow.signatures),
+    )
+    # What the longer context decides about positions stays so.
+    decoder = plan.decoder.within(plan.shape.context)
+    return dataclasses.replace(
+        plan, decoder=decoder, shape=narrow, recipe=RECIPES[_REFERENCE], manifest=described
+    )
 
 
-def _is_checked(check: bool | None, parameters: int) -> bool:
+def _is_judged(check: bool | None, parameters: int) -> bool:
     fits = parameters <= gate.LARGEST_PARAMETERS
     if check and not fits:
         raise UsageError(
@@ -152,7 +234,11 @@ def _check_context(spec: DecoderSpec, shape: GraphShape) -> None:
     )
 
 
-def _manifest(model: SourceModel, shape: GraphShape, recipe: str) -> Manifest:
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")}
+
+
+def _manifest(model: SourceModel, shape: GraphShape) -> Manifest:
     spec, tokenizer = model.decoder.spec, model.tokenizer
     return Manifest(
         shape=Shape(
@@ -165,11 +251,11 @@ def _manifest(model: SourceModel, shape: GraphShape, recipe: str) -> Manifest:
             context=shape.context,
             cache_dtype="float32",
         ),
-        recipe=recipe,
+        recipe="",
         signatures=tuple(signature.name for signature in shape.signatures),
         special_tokens=SpecialTokens(tokenizer.start, tokenizer.end, tokenizer.prepend_start),
         provenance=Provenance(_printable(model.name), model.license, model.sha256),
-        versions={name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")},
+        versions=_versions(),
         files={},
     )
 

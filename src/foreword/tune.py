@@ -20,7 +20,7 @@ from foreword.bundle.manifest import MODEL_NAME
 from foreword.convert import Progress, convert
 from foreword.errors import ForewordError, OutputError, UsageError
 from foreword.evaluation.report import discard, make_report
-from foreword.quantize.recipes import encoder
+from foreword.quantize.recipes import find_recipe
 
 _KEPT = (
     "perplexity",
@@ -92,7 +92,7 @@ def plan(
 ) -> Plan:
     """Return the search over every combination; raises UsageError for an unknown recipe."""
     for recipe in recipes:
-        encoder(recipe)
+        find_recipe(recipe)
     if not (recipes and contexts and prefills):
         raise UsageError("tune: expected at least one recipe, context and set of prefill widths")
     settings = product(dict.fromkeys(recipes), dict.fromkeys(contexts), map(tuple, prefills))

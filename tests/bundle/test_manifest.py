@@ -160,9 +160,15 @@ def test_a_format_version_is_a_positive_whole_number(version: object) -> None:
     assert "'format_version'" in refusal(altered("format_version", version))
 
 
-@pytest.mark.parametrize("key", document().keys())
+@pytest.mark.parametrize("key", [key for key in document() if key != "quantization"])
 def test_no_key_may_be_missing(key: str) -> None:
     assert f"'{key}'" in refusal(altered(key, ABSENT))
+
+
+def test_older_bundles_say_nothing_of_their_quantization() -> None:
+    read = sound_or_refused(altered("quantization", ABSENT))
+    assert read is not None
+    assert read.quantization == {}
 
 
 @pytest.mark.parametrize("value", [3, 1.5, True, None, "", [], {}, [[]], "text\x1b[31m", {"a": 1}])

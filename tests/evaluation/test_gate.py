@@ -13,8 +13,9 @@ from foreword.bundle.store import open_bundle
 from foreword.errors import QualityError, UsageError
 from foreword.evaluation import gate
 from foreword.graph.builder import Array
-from foreword.quantize.encode import Encoder
-from foreword.quantize.recipes import RECIPES
+from foreword.quantize import prepare
+from foreword.quantize.prepare import Encoder
+from foreword.quantize.recipes import RECIPES, Recipe
 from tiny import write_tiny_bundle
 from tiny_bigram import built_in_tokens, write_bigram_gguf
 from tiny_gguf import FloatArray, write_tiny_gguf
@@ -26,7 +27,7 @@ class Ruinous(Encoder):
     """int8 that turns the output layer's rows upside down."""
 
     def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
-        if name == "output.weight":
+        if name == "output.weight" and self.recipe.name == "int8":
             values = -values
         return super().encode(name, values, out)
 
@@ -35,8 +36,9 @@ class Endless(Encoder):
     """float16 whose output layer overflows."""
 
     def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
+        ruined = self.recipe.name == "float16" and name == "output.weight"
         with np.errstate(over="ignore"):
-            return super().encode(name, values * 1e6 if name == "output.weight" else values, out)
+            return super().encode(name, values * 1e6 if ruined else values, out)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def bigram(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ruinous(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RECIPES, "int8", Ruinous("int8", "int8"))
+    monkeypatch.setattr(prepare, "Encoder", Ruinous)
 
 
 @pytest.mark.parametrize("recipe", ["float16", "int8", "int4"])
@@ -104,7 +106,7 @@ def test_a_bundle_without_finite_output_never_passes(
     allow_degraded: bool,
     random: bool,
 ) -> None:
-    monkeypatch.setitem(RECIPES, "float16", Endless("float16", "float16"))
+    monkeypatch.setattr(prepare, "Encoder", Endless)
     source = write_tiny_gguf(tmp_path / "r.gguf", tied=False).path if random else bigram
     with pytest.raises(QualityError, match="not a finite number"):
         foreword.convert(
@@ -154,8 +156,9 @@ def test_a_large_model_is_checked_only_when_asked_and_then_refused(
 
 
 def test_four_bits_may_cost_more_than_eight() -> None:
-    assert gate.limit("int4") == gate.limit("int4-block") == 0.10
-    assert gate.limit("int8") == gate.limit("int8-full") == gate.limit("float16") == 0.03
+    own = Recipe("mine", "int4", "float16")
+    assert gate.limit(RECIPES["int4"]) == gate.limit(own) == 0.10
+    assert {gate.limit(RECIPES[name]) for name in ("int8", "int8-full", "float16")} == {0.03}
 
 
 @pytest.mark.parametrize("stage", ["reference", "quality"])

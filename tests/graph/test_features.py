@@ -10,7 +10,8 @@ import pytest
 
 import spec_reference
 from foreword.engine.runtime import LiteRtGraph
-from foreword.graph.decoder import GraphShape, build
+from foreword.graph.decoder import build
+from foreword.graph.description import GraphShape
 from foreword.graph.spec import (
     Alibi,
     Attention,
@@ -23,7 +24,7 @@ from foreword.graph.spec import (
     Output,
     Rotary,
 )
-from foreword.quantize.recipes import encoder
+from foreword.quantize.prepare import encoder
 from tiny import graph_of_spec
 
 CONTEXT = 40

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from foreword.errors import UsageError
 from foreword.graph.builder import DType
 from foreword.graph.spec import FloatArray
-from foreword.quantize.encode import int4_per_row, int8_per_row
-from foreword.quantize.recipes import RECIPES, encoder
+from foreword.quantize.encode import int4_by_block, int4_per_row, int8_per_row
+from foreword.quantize.prepare import encoder
+from foreword.quantize.recipes import RECIPES
 
 FLOATS = st.floats(-(2.0**99), 2.0**99, width=32)
 matrices = hnp.arrays(
@@ -36,6 +37,14 @@ def int4(values: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
     """Steps as int8, unpacked in the order of the TFLite schema, and scales."""
     out = np.empty(values.size // 2, np.uint8)
     scales = int4_per_row(values, out)
+    nibbles = np.stack([out & 0xF, out >> 4], axis=1).reshape(values.shape).astype(np.int8)
+    return np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8), scales
+
+
+def blocks_of_four(values: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
+    """As `int4`, with a scale for every four columns; steps and scales spread over elements."""
+    out = np.empty(values.size // 2, np.uint8)
+    scales = int4_by_block(values, 4, out)
     nibbles = np.stack([out & 0xF, out >> 4], axis=1).reshape(values.shape).astype(np.int8)
     return np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8), scales
 
@@ -175,3 +184,27 @@ def test_float_recipes_store_the_values_themselves(dtype: str) -> None:
 def test_an_unknown_recipe_lists_those_there_are() -> None:
     with pytest.raises(UsageError, match="float32, float16, int8, int4"):
         encoder("int3")
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 5), st.sampled_from([4, 8, 12])),
+        elements=st.floats(-60000, 60000, width=32),
+    )
+)
+def test_a_block_errs_by_half_a_step_or_by_what_is_clipped(values: FloatArray) -> None:
+    steps, scales = blocks_of_four(values)
+    assert (scales == scales.astype(np.float16)).all()
+    assert (scales >= np.finfo(np.float16).tiny).all()
+    wide = np.repeat(scales, 4, axis=1).astype(np.float64)
+    clipped = np.clip(values, -8 * wide, 7 * wide)
+    assert (np.abs(steps * wide - clipped) <= wide * 0.5001).all()
+
+
+def test_an_outlier_costs_its_own_block_only() -> None:
+    values = np.full((1, 8), 0.5, np.float32)
+    values[0, 0] = 1e4
+    steps, _ = blocks_of_four(values)
+    assert steps[0].tolist() == [7, 0, 0, 0, *steps[0, 4:]]
+    assert (steps[0, 4:] >= 6).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foreword.bundle.card import Check, ReportCard, read_check, read_report
@@ -81,6 +81,7 @@ class Shape:
 class Manifest:
     """All that a bundle says of itself; `files` is empty until the bundle is written.
 
+    `quantization` tells, in words, what the recipe did to this model; it may say nothing.
     `check` and `report` are None where none was made.
     """
 
@@ -91,6 +92,7 @@ class Manifest:
     provenance: Provenance
     versions: Mapping[str, str]
     files: Mapping[str, FileEntry]
+    quantization: Mapping[str, str] = field(default_factory=dict)
     check: Check | None = None
     report: ReportCard | None = None
 
@@ -108,6 +110,7 @@ class Manifest:
             "context": shape.context,
             "cache_dtype": shape.cache_dtype,
             "recipe": self.recipe,
+            "quantization": dict(self.quantization),
             "signatures": self.signatures,
             "start_token": special.start,
             "end_tokens": special.end,
@@ -139,6 +142,7 @@ class Manifest:
         return cls(
             shape=shape,
             recipe=fields.text("recipe"),
+            quantization=_read_texts(fields, "quantization", optional=True),
             signatures=_read_signatures(fields, shape.context),
             special_tokens=_read_special_tokens(fields, shape.vocabulary),
             provenance=Provenance(
@@ -146,7 +150,7 @@ class Manifest:
                 license=fields.text("license", least=0),
                 sha256=None if fields.is_null("source_sha256") else fields.sha256("source_sha256"),
             ),
-            versions=_read_versions(fields),
+            versions=_read_texts(fields, "versions"),
             files=_read_files(fields),
             check=read_check(fields),
             report=read_report(fields),
@@ -224,12 +228,14 @@ def _read_special_tokens(fields: Fields, vocabulary: int) -> SpecialTokens:
     return SpecialTokens(start, end, prepend_start)
 
 
-def _read_versions(fields: Fields) -> dict[str, str]:
-    versions = fields.object("versions")
-    names = [name for name in versions.values if name.isprintable() and len(name) <= MAX_TEXT]
-    if len(names) < len(versions.values):
-        fields.refuse("versions", "an object with printable keys")
-    return {name: versions.text(name) for name in names}
+def _read_texts(fields: Fields, key: str, optional: bool = False) -> dict[str, str]:
+    if optional and key not in fields.values:  # a bundle older than the key
+        return {}
+    texts = fields.object(key)
+    names = [name for name in texts.values if name.isprintable() and len(name) <= MAX_TEXT]
+    if len(names) < len(texts.values):
+        fields.refuse(key, "an object with printable keys")
+    return {name: texts.text(name) for name in names}
 
 
 def _read_files(fields: Fields) -> dict[str, FileEntry]:

@@ -20,8 +20,23 @@ from foreword.cli.console import (
 from foreword.errors import UsageError
 
 if TYPE_CHECKING:
-    from foreword.bundle.card import Check
+    from foreword.bundle.store import Bundle
     from foreword.text_graph import TextOptions
+
+RECIPE_HELP = "float32, float16, int8, int8-full, int4, or the path of a .toml file."
+
+CheckOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--check/--no-check",
+        help="Refuse a bundle that lost too much beside float32; by default up to 500 M "
+        "parameters.",
+        show_default=False,
+    ),
+]
+AllowDegradedOption = Annotated[
+    bool, typer.Option("--allow-degraded", help="Write it although it lost too much.")
+]
 
 
 def _text_option(help_text: str) -> Any:
@@ -45,21 +60,11 @@ def convert(
     form: Annotated[
         str, typer.Option(help="token: a bundle; text: one string-in, string-out .tflite.")
     ] = "token",
-    recipe: Annotated[str, typer.Option(help="float32, float16, int8 or int4.")] = "int8",
+    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "int8",
     context: Annotated[int, typer.Option(help="Tokens the cache holds.")] = 512,
     prefill: Annotated[str, typer.Option(help="Chunk widths, comma-separated.")] = "8,32,128",
-    check: Annotated[
-        bool | None,
-        typer.Option(
-            "--check/--no-check",
-            help="Refuse a bundle that lost too much beside float32; by default up to 500 M "
-            "parameters.",
-            show_default=False,
-        ),
-    ] = None,
-    allow_degraded: Annotated[
-        bool, typer.Option("--allow-degraded", help="Write it although it lost too much.")
-    ] = False,
+    check: CheckOption = None,
+    allow_degraded: AllowDegradedOption = False,
     max_length: Annotated[int, _text_option("Tokens of prompt and continuation together.")] = 100,
     sampler: Annotated[
         str, _text_option("greedy, top-k, top-p, random or contrastive.")
@@ -82,6 +87,7 @@ def convert(
     """Convert SOURCE to a bundle that runs on this device and others."""
     from foreword.bundle.home import bundles_dir
     from foreword.convert import convert as make
+    from foreword.quantize.recipes import find_recipe
 
     if form == "text":
         from foreword.text_graph import Sampling, TextOptions
@@ -98,12 +104,13 @@ def convert(
     started = time.perf_counter()
     # A name for `list`: the source's own, and the recipe's where it is not the usual one.
     name = _name(source)
-    named = name if recipe == "int8" else f"{name}-{recipe}"
+    chosen = find_recipe(recipe)
+    named = name if chosen.name == "int8" else f"{name}-{chosen.name}"
     with progress(quiet) as report:
         bundle = make(
             source,
             output or bundles_dir() / named,
-            recipe=recipe,
+            recipe=chosen,
             context=context,
             prefill=_widths(prefill),
             check=check,
@@ -112,8 +119,8 @@ def convert(
             progress=report,
         )
     seconds = time.perf_counter() - started
+    tell(bundle.path, chosen.name, bundle.size_bytes, seconds, as_json, bundle)
     found = bundle.manifest.check
-    _tell(bundle.path, recipe, bundle.size_bytes, seconds, as_json, found)
     if found is not None and found.verdict == "degraded" and not quiet:
         note(f"degraded: {found.reason}")
 
@@ -147,7 +154,7 @@ def _convert_text(
     for said in [] if quiet else archive.read(path).document["notes"]:
         note(said)
     seconds = time.perf_counter() - started
-    _tell(path, options.recipe, path.stat().st_size, seconds, as_json)
+    tell(path, options.recipe, path.stat().st_size, seconds, as_json)
 
 
 def _read(path: Path) -> str:
@@ -159,20 +166,25 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _tell(
+def tell(
     path: Path,
     recipe: str,
     size_bytes: int,
     seconds: float,
     as_json: bool,
-    check: Check | None = None,
+    bundle: Bundle | None = None,
 ) -> None:
-    if as_json:
-        made = {"path": str(path), "recipe": recipe, "size_bytes": size_bytes}
-        found = None if check is None else check.as_json()
-        print_json({**made, "seconds": round(seconds, 2), "check": found})
-    else:
+    """Print what was made, in one line or as JSON."""
+    if not as_json:
         print(f"{path}  {recipe}  {size(size_bytes)}  {seconds:.1f} s")
+        return
+    document: dict[str, Any] = {"path": str(path), "recipe": recipe, "size_bytes": size_bytes}
+    document["seconds"] = round(seconds, 2)
+    if bundle is not None:
+        check = bundle.manifest.check
+        document["quantization"] = dict(bundle.manifest.quantization)
+        document["check"] = None if check is None else check.as_json()
+    print_json(document)
 
 
 def _name(source: str) -> str:

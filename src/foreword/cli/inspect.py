@@ -40,6 +40,7 @@ def inspect(
         "path": str(opened.path),
         "family": f"{shape.family}, {shape.parameters / 1e6:.0f} M parameters",
         "recipe": manifest.recipe,
+        "quantization": ", ".join(f"{k}: {v}" for k, v in manifest.quantization.items()) or "plain",
         "context": f"{shape.context} tokens",
         "layers": f"{shape.layers}, {shape.kv_heads} key/value heads of {shape.head_dim}",
         "vocabulary": f"{shape.vocabulary} tokens",

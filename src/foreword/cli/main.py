@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from foreword import __version__
-from foreword.cli import complete, convert, inspect, list_, pull, remove, report, tune
+from foreword.cli import complete, convert, inspect, list_, pull, quantize, remove, report, tune
 from foreword.cli.console import INTERRUPTED, print_error
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("complete")(complete.complete)
 app.command("pull")(pull.pull)
 app.command("convert")(convert.convert)
+app.command("quantize")(quantize.quantize)
 app.command("report")(report.report)
 app.command("tune")(tune.tune)
 app.command("inspect")(inspect.inspect)

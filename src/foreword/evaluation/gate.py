@@ -16,6 +16,7 @@ from foreword.errors import QualityError
 from foreword.evaluation import greedy
 from foreword.evaluation.quality import Progress, Subject, score, unigram_perplexity
 from foreword.evaluation.text import built_in
+from foreword.quantize.recipes import Recipe
 
 REFERENCE_CONTEXT = 512
 REFERENCE_WIDTH = 64
@@ -26,17 +27,14 @@ LARGEST_PARAMETERS = 500_000_000
 
 _TOKENS = 768
 _TOKENS_TO_TELL = 128
-_LIMITS = {"int4": 0.10}
-_LIMIT = 0.03
 # A limit counts as passed when the excess is this many standard errors: one text is a sample.
 _STANDARD_ERRORS = 2
 _OVERRIDE = "write it all the same with --allow-degraded (allow_degraded=True)"
 
 
-def limit(recipe: str) -> float:
+def limit(recipe: Recipe) -> float:
     """Return the share by which a recipe may raise perplexity: 10 % for int4, 3 % for others."""
-    family = recipe.partition("-")[0]
-    return _LIMITS.get(family, _LIMIT)
+    return 0.10 if recipe.matrices == "int4" else 0.03
 
 
 def examine(
@@ -44,6 +42,7 @@ def examine(
     manifest: Manifest,
     make_reference: Callable[[Path], Manifest] | None,
     *,
+    allowed: float,
     allow_degraded: bool = False,
     progress: Progress | None = None,
 ) -> Check:
@@ -51,7 +50,7 @@ def examine(
 
     `make_reference` fills another directory with the same model in float32; it is called with
     one inside `directory`, which is gone afterwards. None: the model is float32 itself, and only
-    checked for NaN. Raises QualityError for a model that is refused: one whose output is not
+    checked for NaN. `allowed` is the share by which perplexity may rise. Raises QualityError for a model that is refused: one whose output is not
     finite always, one that lost too much unless `allow_degraded`.
     """
     text = built_in()
@@ -64,7 +63,7 @@ def examine(
             inner.mkdir()
             try:
                 with _engine(inner, make_reference(inner)) as reference:
-                    check = judge(engine, reference, text.content, progress)
+                    check = judge(engine, reference, text.content, allowed, progress)
             finally:
                 shutil.rmtree(inner, ignore_errors=True)
     if check.verdict == "degraded" and not allow_degraded:
@@ -73,11 +72,15 @@ def examine(
 
 
 def judge(
-    candidate: Engine, reference: Engine, text: str, progress: Progress | None = None
+    candidate: Engine,
+    reference: Engine,
+    text: str,
+    allowed: float,
+    progress: Progress | None = None,
 ) -> Check:
     """Return what is to be thought of a model beside the same one in float32.
 
-    It is `degraded` when perplexity rises by more than `limit(recipe)`, beyond doubt (two
+    It is `degraded` when perplexity rises by more than the share `allowed`, beyond doubt (two
     standard errors of the ratio), or when more than half of its greedy continuations loop where
     the reference's do not; `unjudged` when even the reference tells the text no better than the
     text's own token counts do, as with random weights, or a language the model does not know.
@@ -99,8 +102,8 @@ def judge(
     figures = scores.figures()
     ratio, doubt = figures["perplexity_ratio"], figures["perplexity_ratio_stderr"]
     found = f"{recipe}: perplexity {_percent(ratio - 1)} against float32"
-    if ratio - 1 - _STANDARD_ERRORS * doubt > limit(recipe):
-        return Check("degraded", f"{found}, {_percent(limit(recipe))} is accepted")
+    if ratio - 1 - _STANDARD_ERRORS * doubt > allowed:
+        return Check("degraded", f"{found}, {_percent(allowed)} is accepted")
     prompts = greedy.prompts(token_ids, context, subject.start)
     looping = greedy.loops_alone(
         [greedy.continuation(candidate, prompt) for prompt in prompts],

@@ -42,11 +42,16 @@ class WeightEncoder(Protocol):
         """Return the type a weight will be stored in."""
         ...
 
+    def block(self, name: str, shape: Shape) -> int:
+        """Return how many columns of an int4 weight share a scale; 0: all of a row."""
+        ...
+
     def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
         """Write the stored form of a weight to `out` and return its scales, if it has any.
 
         `out` has the weight's shape and type; for int4 it is uint8, flat, two elements a
-        byte. int8 and int4 are symmetric, with float32 scales of shape [rows].
+        byte. int8 and int4 are symmetric, with float32 scales of shape [rows], or where a
+        block has one, [rows, blocks], which are stored as float16.
         """
         ...
 
@@ -58,6 +63,14 @@ class Tensor:
     index: int
     shape: Shape
     dtype: DType
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What an int8 activation q stands for: (q - `zero_point`) * `scale`."""
+
+    scale: float
+    zero_point: int
 
 
 @dataclass
@@ -83,7 +96,9 @@ class Weight:
     produce: Callable[[Array], FloatArray | None]
     buffer: int
     quantization: _Written
+    block: int = 0
     scales: FloatArray | None = None
+    scales_buffer: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -98,7 +113,15 @@ class Weight:
     @property
     def scales_bytes(self) -> int:
         """Bytes its scales take in the file."""
-        return 4 * self.shape[0] if self.quantized else 0
+        return (2 if self.block else 4) * math.prod(self.scales_shape or (0,))
+
+    @property
+    def scales_shape(self) -> Shape | None:
+        """The shape of its scales, None where it has none."""
+        if not self.quantized:
+            return None
+        rows = self.shape[0]
+        return (rows, self.shape[1] // self.block) if self.block else (rows,)
 
 
 class ModelBuilder:
@@ -110,14 +133,22 @@ class ModelBuilder:
         self._constants: dict[tuple[str, Shape, bytes], int] = {}
         self._codes: dict[tuple[int, int], int] = {}
         self._subgraphs: list[SubgraphBuilder] = []
+        self._metadata: dict[str, int] = {}
 
     def weight(
-        self, name: str, shape: Shape, dtype: DType, produce: Callable[[Array], FloatArray | None]
+        self,
+        name: str,
+        shape: Shape,
+        dtype: DType,
+        produce: Callable[[Array], FloatArray | None],
+        block: int = 0,
     ) -> Weight:
         """Declare a weight; `produce` (see `Weight`) runs once, while the file is written."""
         self._buffers.append(None)
-        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1, _Written())
+        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1, _Written(), block)
         self._buffers[-1] = weight
+        if block:
+            weight.scales_buffer = self.deferred(lambda: np.asarray(weight.scales, np.float16))
         return weight
 
     def deferred(self, produce: Callable[[], Array]) -> int:
@@ -131,6 +162,11 @@ class ModelBuilder:
         if key not in self._constants:
             self._constants[key] = self.deferred(lambda: values)
         return self._constants[key]
+
+    def metadata(self, name: str, text: str) -> None:
+        """Add a text to the file, under a name; the runtime passes over it."""
+        data = np.frombuffer(text.encode(), np.uint8)
+        self._metadata[name] = self.deferred(lambda: data)
 
     def subgraph(self, name: str) -> SubgraphBuilder:
         """Start the subgraph of the signature `name`."""
@@ -168,7 +204,7 @@ class ModelBuilder:
                 written.append(_write_buffer(builder, buffer and buffer()))
                 continue
             written.append(_write_weight(builder, buffer))
-            if buffer.scales is not None:
+            if buffer.scales is not None and not buffer.block:
                 buffer.quantization.offset = quantizations.write(buffer.scales)
             done += buffer.size_bytes
             progress(done, total)
@@ -178,6 +214,7 @@ class ModelBuilder:
         model.operatorCodes = [_code_table(*key) for key in self._codes]
         model.subgraphs = [subgraph.table for subgraph in self._subgraphs]
         model.buffers = written
+        model.metadata = [_metadata_table(*item) for item in self._metadata.items()]
         model.signatureDefs = [
             subgraph.signature(index) for index, subgraph in enumerate(self._subgraphs)
         ]
@@ -192,6 +229,12 @@ def _code_table(code: int, version: int) -> Any:
     table.builtinCode, table.version = code, version
     # Readers older than schema 3a look here, and take the larger of the two.
     table.deprecatedBuiltinCode = min(code, 127)
+    return table
+
+
+def _metadata_table(name: str, buffer: int) -> Any:
+    table = schema.MetadataT()
+    table.name, table.buffer = name, buffer
     return table
 
 
@@ -227,7 +270,7 @@ def _write_weight(builder: flatbuffers.Builder, weight: Weight) -> _Written:
         out = out.view(weight.dtype).reshape(weight.shape)
     weight.scales = weight.produce(out)
     found = None if weight.scales is None else weight.scales.shape
-    if found != ((weight.shape[0],) if weight.quantized else None):
+    if found != weight.scales_shape:
         raise TypeError(f"encoder gave scales of shape {found} for {weight}")
     return _end_buffer(builder, builder.EndVector())
 
@@ -311,8 +354,20 @@ class SubgraphBuilder:
         """Return a weight as a tensor; `quantized=False` gives the raw int8 for GATHER."""
         tensor = self.tensor(weight.shape, weight.dtype, weight.buffer, weight.name)
         if weight.quantized and quantized:
-            self.table.tensors[tensor.index].quantization = weight.quantization
+            table = self.table.tensors[tensor.index]
+            table.quantization = self._blocks(weight) if weight.block else weight.quantization
         return tensor
+
+    def _blocks(self, weight: Weight) -> Any:
+        """Quantization by blocks, whose scales are a tensor of their own."""
+        assert weight.scales_shape is not None
+        details = schema.BlockwiseQuantizationT()
+        details.scales = self.tensor(weight.scales_shape, "float16", weight.scales_buffer).index
+        details.zeroPoints, details.blockSize = -1, weight.block
+        quantization = schema.QuantizationParametersT()
+        quantization.details = details
+        quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
+        return quantization
 
     def operator(
         self,
@@ -322,9 +377,17 @@ class SubgraphBuilder:
         dtype: DType = "float32",
         options: Any = None,
         version: int = 1,
+        steps: Steps | None = None,
     ) -> Tensor:
-        """Append the built-in operator `name` and return its output of the given shape."""
+        """Append the built-in operator `name` and return its output of the given shape.
+
+        `steps` are those of an int8 output.
+        """
         result = self.tensor(shape, dtype)
+        if steps is not None:
+            quantization = schema.QuantizationParametersT()
+            quantization.scale, quantization.zeroPoint = [steps.scale], [steps.zero_point]
+            self.table.tensors[result.index].quantization = quantization
         table = schema.OperatorT()
         code = getattr(schema.BuiltinOperator, name)
         table.opcodeIndex = self.model.operator_code(code, version)

@@ -8,8 +8,7 @@ H the head size, W the width, V the vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -17,11 +16,13 @@ from foreword.graph import ops
 from foreword.graph.builder import (
     Array,
     ModelBuilder,
+    Steps,
     SubgraphBuilder,
     Tensor,
     Weight,
     WeightEncoder,
 )
+from foreword.graph.description import DESCRIPTION, GraphShape, describe
 from foreword.graph.positions import Positions
 from foreword.graph.spec import (
     Decoder,
@@ -33,50 +34,26 @@ from foreword.graph.spec import (
     weight_shapes,
 )
 
-
-@dataclass(frozen=True)
-class Signature:
-    """One signature: `kind` of work on `width` tokens, over a cache of `slots`."""
-
-    name: str
-    kind: str
-    width: int
-    slots: int
+Range = tuple[float, float]
+"""The smallest and the largest value of an activation; 0 lies between them."""
 
 
-@dataclass(frozen=True)
-class GraphShape:
-    """Cache slots (the context) and the chunk widths of the prefill and verify signatures.
+def build(
+    decoder: Decoder,
+    shape: GraphShape,
+    encoder: WeightEncoder,
+    ranges: Mapping[str, tuple[Range, Range]] | None = None,
+) -> ModelBuilder:
+    """Lay out every signature; weights are read and encoded when the result is written.
 
-    `shorter` are lengths below the context for which every signature exists once more, as
-    `s<slots>_<name>`: a step reads the whole cache, and most texts are short.
+    `ranges` of the input and the output of a projection, by its name ("layers.0.q"), make its
+    product, which must be stored as int8, one of int8 activations.
     """
-
-    context: int
-    prefill: tuple[int, ...] = (8, 32, 128)
-    verify: tuple[int, ...] = (8,)
-    shorter: tuple[int, ...] = ()
-
-    @property
-    def signatures(self) -> tuple[Signature, ...]:
-        """All signatures of the model; a chunk wider than a cache has none there."""
-        chunks = [("decode", "decode", 1)]
-        chunks += [(f"prefill_{width}", "prefill", width) for width in self.prefill]
-        chunks += [(f"verify_{width}", "verify", width) for width in self.verify]
-        return tuple(
-            Signature(name if slots == self.context else f"s{slots}_{name}", kind, width, slots)
-            for slots in (self.context, *self.shorter)
-            for name, kind, width in chunks
-            if width <= slots
-        )
-
-
-def build(decoder: Decoder, shape: GraphShape, encoder: WeightEncoder) -> ModelBuilder:
-    """Lay out every signature; weights are read and encoded when the result is written."""
     model = ModelBuilder("Foreword token model")
-    weights = _Weights(model, decoder, encoder, shape.context)
     # One for all signatures: shorter caches share their contents with longer ones.
-    spec = decoder.spec.within(shape.context)
+    decoder = decoder.within(shape.context)
+    spec, weights = decoder.spec, _Weights(model, decoder, encoder)
+    model.metadata(DESCRIPTION, describe(spec, shape))
     for signature in shape.signatures:
         _ForwardPass(
             model.subgraph(signature.name),
@@ -84,6 +61,7 @@ def build(decoder: Decoder, shape: GraphShape, encoder: WeightEncoder) -> ModelB
             weights,
             signature.slots,
             signature.width,
+            ranges or {},
         ).build(logits=signature.kind != "prefill")
     return model
 
@@ -91,21 +69,15 @@ def build(decoder: Decoder, shape: GraphShape, encoder: WeightEncoder) -> ModelB
 class _Weights:
     """The decoder's weights as declared in the file, each once for all signatures."""
 
-    def __init__(
-        self, model: ModelBuilder, decoder: Decoder, encoder: WeightEncoder, context: int
-    ) -> None:
+    def __init__(self, model: ModelBuilder, decoder: Decoder, encoder: WeightEncoder) -> None:
         self._scales: dict[str, int] = {}
         self._by_name: dict[str, Weight] = {}
         self._model = model
         for name, shape in weight_shapes(decoder.spec).items():
-            if name == "positions":
-                shape = (min(shape[0], context), *shape[1:])  # no slot beyond the context
-            self._by_name[name] = model.weight(
-                name,
-                shape,
-                encoder.dtype(name, shape),
-                _producer(decoder, encoder, name, shape[0]),
-            )
+            dtype = encoder.dtype(name, shape)
+            produce = _producer(decoder, encoder, name)
+            block = encoder.block(name, shape)
+            self._by_name[name] = model.weight(name, shape, dtype, produce, block)
 
     def __getitem__(self, name: str) -> Weight:
         return self._by_name[name]
@@ -124,35 +96,24 @@ class _Weights:
 
 
 def _producer(
-    decoder: Decoder, encoder: WeightEncoder, name: str, rows: int
+    decoder: Decoder, encoder: WeightEncoder, name: str
 ) -> Callable[[Array], FloatArray | None]:
-    factor = _factor(decoder.spec, name)
-
-    def produce(out: Array) -> FloatArray | None:
-        values = decoder.load(name)[:rows]
-        return encoder.encode(name, values if factor is None else values * factor, out)
-
-    return produce
-
-
-def _factor(spec: DecoderSpec, name: str) -> np.float32 | None:
-    """Return what a weight is multiplied by: queries carry the scale of the scores.
-
-    One operator less in every layer, and one less again where scores are capped.
-    """
-    attention = spec.attention
-    if (".q." if attention.qk_norm is None else ".q_norm.") not in name:
-        return None
-    scale = attention.head_dim**-0.5 if attention.scale is None else attention.scale
-    return np.float32(scale / (attention.soft_cap or 1.0))
+    return lambda out: encoder.encode(name, decoder.load(name), out)
 
 
 class _ForwardPass:
     """What one signature computes: T tokens over a cache of S slots."""
 
     def __init__(
-        self, g: SubgraphBuilder, spec: DecoderSpec, weights: _Weights, context: int, width: int
+        self,
+        g: SubgraphBuilder,
+        spec: DecoderSpec,
+        weights: _Weights,
+        context: int,
+        width: int,
+        ranges: Mapping[str, tuple[Range, Range]],
     ) -> None:
+        self.ranges = ranges
         self.g, self.spec, self.weights = g, spec, weights
         self.slots, self.tokens = context, width
         attention, layers = spec.attention, range(len(spec.layers))
@@ -177,6 +138,8 @@ class _ForwardPass:
                 return
             x = self._join(x, normed, attended, f"layers.{i}")
         x = self._norm(x, "final_norm")
+        if self.spec.output.mixed:
+            x = self._linear(x, "output_mix")
         output, cap = self.spec.output, self.spec.output.soft_cap
         weight = self._matrix("embedding" if output.tied else "output.weight")
         if cap is not None:
@@ -283,15 +246,20 @@ class _ForwardPass:
         variance = ops.mean(g, ops.multiply(g, x, x))
         epsilon = ops.constant(g, norm.epsilon)
         x = ops.multiply(g, x, ops.rsqrt(g, ops.add(g, variance, epsilon)))
-        x = ops.multiply(g, x, self._matrix(f"{name}.scale"))
+        if norm.scaled:
+            x = ops.multiply(g, x, self._matrix(f"{name}.scale"))
         bias = self.weights.get(f"{name}.bias")
         return x if bias is None else ops.add(g, x, g.weight(bias))
 
     def _linear(self, x: Tensor, name: str) -> Tensor:
-        bias = self.weights.get(f"{name}.bias")
-        return ops.fully_connected(
-            self.g, x, self._matrix(f"{name}.weight"), None if bias is None else self.g.weight(bias)
-        )
+        found = self.weights.get(f"{name}.bias")
+        bias = None if found is None else self.g.weight(found)
+        weight = self._matrix(f"{name}.weight")
+        if name not in self.ranges:
+            return ops.fully_connected(self.g, x, weight, bias)
+        inputs, outputs = (_steps(*ends) for ends in self.ranges[name])
+        y = ops.static_fully_connected(self.g, x, weight, inputs, outputs)
+        return y if bias is None else ops.add(self.g, y, bias)
 
     def _matrix(self, name: str) -> Tensor:
         tensor = self.g.weight(self.weights[name])
@@ -324,3 +292,9 @@ class _ForwardPass:
             x = ops.reshape(g, x, (a.kv_heads, self.groups, self.tokens, a.head_dim))
             x = ops.transpose(g, x, (2, 0, 1, 3))
         return ops.reshape(g, x, (1, self.tokens, a.heads * a.head_dim))
+
+
+def _steps(low: float, high: float) -> Steps:
+    """Return the 255 steps of int8 that cover a range, 0 exactly among them."""
+    scale = max((high - low) / 255, 1e-30)
+    return Steps(scale, int(np.clip(round(-128 - low / scale), -128, 127)))

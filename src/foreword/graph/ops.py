@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from foreword.graph.builder import Array, Shape, SubgraphBuilder, Tensor
+from foreword.graph.builder import Array, Shape, Steps, SubgraphBuilder, Tensor
 
 
 def _binary(g: SubgraphBuilder, name: str, options: object, a: Tensor, b: Tensor) -> Tensor:
@@ -134,6 +134,18 @@ def fully_connected(g: SubgraphBuilder, x: Tensor, weight: Tensor, bias: Tensor 
         options=options,
         version=9 if quantized else 5,
     )
+
+
+def static_fully_connected(
+    g: SubgraphBuilder, x: Tensor, weight: Tensor, inputs: Steps, outputs: Steps
+) -> Tensor:
+    """Return x @ weight^T by an int8 product: x and the result rounded to steps known before."""
+    options = schema.FullyConnectedOptionsT()
+    options.keepNumDims = True
+    shape = (*x.shape[:-1], weight.shape[0])
+    rounded = g.operator("QUANTIZE", [x], x.shape, "int8", schema.QuantizeOptionsT(), 1, inputs)
+    y = g.operator("FULLY_CONNECTED", [rounded, weight, None], shape, "int8", options, 5, outputs)
+    return g.operator("DEQUANTIZE", [y], shape, options=schema.DequantizeOptionsT(), version=2)
 
 
 def gather(g: SubgraphBuilder, table: Tensor, indices: Tensor) -> Tensor:

@@ -25,10 +25,14 @@ shared: the same with one norm for both (Falcon 7B).
 
 @dataclass(frozen=True)
 class Norm:
-    """A normalisation over the width: `rms` (Zhang & Sennrich 2019) or `layer` (Ba et al. 2016)."""
+    """A normalisation over the width: `rms` (Zhang & Sennrich 2019) or `layer` (Ba et al. 2016).
+
+    One that is not `scaled` has had its scale folded into what reads it.
+    """
 
     kind: Literal["rms", "layer"]
     epsilon: float
+    scaled: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,13 @@ class Embedding:
 class Output:
     """From the last layer to logits: `tied` takes the embedding as the projection.
 
-    Logits are capped to `soft_cap` * tanh(logits / `soft_cap`).
+    Logits are capped to `soft_cap` * tanh(logits / `soft_cap`). `mixed` puts a square matrix,
+    `output_mix`, between the final norm and the projection: a turned stream has one.
     """
 
     tied: bool
     soft_cap: float | None = None
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,15 +174,42 @@ class Decoder:
     spec: DecoderSpec
     load: Callable[[str], FloatArray]
 
+    def within(self, context: int) -> Decoder:
+        """Return what a model with this context computes with, exactly as the graph holds it.
+
+        Positions end at the context, and queries carry the scale of the scores and their cap:
+        one operator less in every layer, and one less again where scores are capped. What is
+        so already is left as it is.
+        """
+        spec, attention = self.spec.within(context), self.spec.attention
+        positions = spec.positions
+        if isinstance(positions, Learned):
+            positions = Learned(min(positions.limit, context))
+        scale = attention.head_dim**-0.5 if attention.scale is None else attention.scale
+        cap = attention.soft_cap or 1.0
+        factor = np.float32(scale / cap)
+        scaled = ".q" if attention.qk_norm is None else ".q_norm"
+
+        def load(name: str) -> FloatArray:
+            values = self.load(name)
+            if name == "positions":
+                return values[:context]
+            if factor == 1 or not name.rpartition(".")[0].endswith(scaled):
+                return values
+            return values * factor
+
+        attention = replace(attention, scale=cap)
+        return Decoder(replace(spec, positions=positions, attention=attention), load)
+
 
 def weight_shapes(spec: DecoderSpec) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight a decoder of this spec has; matrices are [out, in].
 
-    Outside the layers: `embedding`, `embedding_norm`, `positions`, `final_norm` and
-    `output.weight`; in layer i, as `layers.i.<name>`: `attention_norm`, `q`, `k`, `v`, `o`,
+    Outside the layers: `embedding`, `embedding_norm`, `positions`, `final_norm`, `output_mix`
+    and `output.weight`; in layer i, as `layers.i.<name>`: `attention_norm`, `q`, `k`, `v`, `o`,
     `q_norm`, `k_norm`, `attention_post_norm`, `feed_forward_norm`, `gate`, `up`, `down` and
-    `feed_forward_post_norm`. A norm has a `.scale` and, of kind `layer`, a `.bias`; a
-    projection has a `.weight` and, where the spec says so, a `.bias`.
+    `feed_forward_post_norm`. A norm has a `.scale` where `scaled` and, of kind `layer`, a
+    `.bias`; a projection has a `.weight` and, where the spec says so, a `.bias`.
     """
     return dict(_weights(spec))
 
@@ -192,6 +225,8 @@ def _weights(spec: DecoderSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
         for name, shape in _layer(spec):
             yield f"layers.{i}.{name}", shape
     yield from _norm("final_norm", spec.norm, width)
+    if spec.output.mixed:
+        yield "output_mix.weight", (width, width)
     if not spec.output.tied:
         yield "output.weight", (vocabulary, width)
 
@@ -221,7 +256,8 @@ def _layer(spec: DecoderSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _norm(name: str, norm: Norm, width: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f"{name}.scale", (width,)
+    if norm.scaled:
+        yield f"{name}.scale", (width,)
     if norm.kind == "layer":
         yield f"{name}.bias", (width,)
 

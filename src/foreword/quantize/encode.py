@@ -1,4 +1,4 @@
-"""Weight encoders: how each recipe stores a matrix.
+"""How a matrix is stored: in a type, with a scale for each row where that is a small one.
 
 All work is done in chunks of rows, so that a weight is in memory once as it was read and
 once as it is stored, be it a view of another array or not.
@@ -7,14 +7,14 @@ once as it is stored, be it a view of another array or not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foreword.graph.builder import Array, DType, Shape
+from foreword.graph.builder import Array, DType
 from foreword.graph.spec import FloatArray
+from foreword.quantize.gptq import INT4_NEAREST, best_scales
 
 _CHUNK_VALUES = 1 << 16  # what a core's own cache holds, temporaries included
 
@@ -23,40 +23,22 @@ _INT4_LOW, _INT4_HIGH = -8, 7  # of sixteen steps none can be spared
 _BINS = 256
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """Stores the layers' matrices as `matrices`, embedding and output projection as `vocabulary`.
+def encode(dtype: DType, block: int, values: FloatArray, out: Array) -> FloatArray | None:
+    """Write a weight to `out`, each to its nearest steps; see `graph.builder.WeightEncoder`."""
+    if block:
+        return int4_by_block(values, block, out)
+    if dtype == "int8":
+        return int8_per_row(values, out)
+    if dtype == "int4":
+        return int4_per_row(values, out)
+    out[...] = values
+    return None
 
-    Vectors stay float32, and so do position tables beside quantized matrices. Vectors are a
-    thousandth of a model and carry its scale; a position is added to every token, so its
-    rounding would be in every score. TFLite's GATHER knows no int4, so `vocabulary` must not
-    be that.
-    """
 
-    matrices: DType
-    vocabulary: DType
-
-    def dtype(self, name: str, shape: Shape) -> DType:
-        """Return the type a weight will be stored in."""
-        if len(shape) < 2:
-            return "float32"
-        if name == "positions":
-            return "float32" if self.matrices in ("int8", "int4") else self.matrices
-        if name in ("embedding", "output.weight"):
-            return self.vocabulary
-        if self.matrices == "int4" and shape[1] % 2:
-            return "int8"  # XNNPACK takes whole bytes a row
-        return self.matrices
-
-    def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
-        """Write the stored form of a weight to `out`; see `graph.builder.WeightEncoder`."""
-        dtype = self.dtype(name, values.shape)
-        if dtype == "int8":
-            return int8_per_row(values, out)
-        if dtype == "int4":
-            return int4_per_row(values, out)
-        out[...] = values
-        return None
+def pack_int4(steps: NDArray[np.int8], packed: NDArray[np.uint8]) -> None:
+    """Write steps of -8..7, [rows, columns], as TFLite's INT4: the earlier in the low half."""
+    pairs = steps.view(np.uint8)
+    packed.reshape(len(steps), -1)[...] = (pairs[:, 0::2] & 0xF) | pairs[:, 1::2] << 4
 
 
 def int8_per_row(values: FloatArray, out: Array) -> FloatArray:
@@ -88,8 +70,23 @@ def int4_per_row(values: FloatArray, out: Array) -> FloatArray:
     for rows, part in _chunks(values):
         scales[rows] = _int4_scales(part)
         part = np.rint(part / scales[rows, None])
-        steps = np.clip(part, _INT4_LOW, _INT4_HIGH).astype(np.int8).view(np.uint8)
-        packed[rows] = (steps[:, 0::2] & 0xF) | steps[:, 1::2] << 4
+        pack_int4(np.clip(part, _INT4_LOW, _INT4_HIGH).astype(np.int8), packed[rows])
+    return scales
+
+
+def int4_by_block(values: FloatArray, block: int, out: Array) -> FloatArray:
+    """Quantize to -8..7, with a scale of least squared error for each `block` of a row.
+
+    As `int4_per_row`, but scales are [rows, columns / block], each exactly a float16.
+    """
+    packed = out.reshape(len(values), -1)
+    scales = np.empty((len(values), values.shape[1] // block), np.float32)
+    for rows, part in _chunks(values):
+        blocks = part.reshape(-1, block)
+        found = best_scales(blocks.T, INT4_NEAREST).reshape(-1, 1)
+        steps = np.clip(np.rint(blocks / found), _INT4_LOW, _INT4_HIGH).astype(np.int8)
+        pack_int4(steps.reshape(part.shape), packed[rows])
+        scales[rows] = found.reshape(len(part), -1)
     return scales
 
 

@@ -1,0 +1,103 @@
+"""From a recipe and a decoder to what the graph is built of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foreword.graph.builder import Array, DType, Shape, WeightEncoder
+from foreword.graph.decoder import Range
+from foreword.graph.spec import Decoder, FloatArray, weight_shapes
+from foreword.quantize.calibrate import GptqEncoder, Layer, ranges
+from foreword.quantize.encode import encode
+from foreword.quantize.recipes import Recipe, find_recipe
+from foreword.quantize.rotate import rotated
+
+LARGEST_CALIBRATED = 500_000_000
+"""Parameters above which weights are rounded to the nearest step, whatever the recipe says.
+
+Calibration takes a time that grows with parameters times tokens; 135 million take a minute.
+"""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Stores every weight as a recipe says, each row to its nearest steps."""
+
+    recipe: Recipe
+    layers: int
+
+    def dtype(self, name: str, shape: Shape) -> DType:
+        """Return the type a weight will be stored in."""
+        if len(shape) < 2:
+            return "float32"  # a thousandth of a model, and carries its scale
+        return self.recipe.dtype(name, shape[1], self.layers)
+
+    def block(self, name: str, shape: Shape) -> int:
+        """Return how many columns share a scale; 0: all of a row."""
+        block = self.recipe.block
+        return block if self.dtype(name, shape) == "int4" and not shape[1] % (block or 1) else 0
+
+    def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
+        """Write the stored form of a weight to `out`; see `graph.builder.WeightEncoder`."""
+        shape = values.shape
+        return encode(self.dtype(name, shape), self.block(name, shape), values, out)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a graph is built of, and what was done, in words for the manifest."""
+
+    decoder: Decoder
+    encoder: WeightEncoder
+    ranges: Mapping[str, tuple[Range, Range]] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+def prepare(
+    recipe: Recipe,
+    decoder: Decoder,
+    tokens: Callable[[int], NDArray[np.int64]],
+    progress: Progress | None = None,
+) -> Prepared:
+    """Turn a decoder (see `Decoder.within`) as the recipe says, and choose how it is stored.
+
+    `tokens(count)` gives about `count` tokens of the calibration text, [N, T]. Static ranges
+    are found at once; GPTQ runs while the file is written. `progress(stage, done, total)`.
+    """
+    report = progress or (lambda stage, done, total: None)
+    shapes = weight_shapes(decoder.spec)
+    store = Encoder(recipe, len(decoder.spec.layers))
+    details = {}
+    if recipe.rotate:
+        decoder = rotated(decoder)
+        details["rotated"] = "stream and values" if decoder.spec.output.mixed else "values"
+    if not recipe.calibration_tokens:
+        return Prepared(decoder, store, details=details)
+    large = sum(int(np.prod(shape)) for shape in shapes.values()) > LARGEST_CALIBRATED
+    if large and recipe.activations == "dynamic":
+        details["rounding"] = f"nearest: above {LARGEST_CALIBRATED} parameters"
+        return Prepared(decoder, store, details=details)
+
+    decoder = Layer(decoder).decoder
+    calibration = tokens(min(recipe.calibration_tokens, 512 if large else 1 << 16))
+    details["calibration_tokens"] = str(calibration.size)
+    found = {}
+    if recipe.activations == "static":
+        found = ranges(decoder, calibration, lambda *at: report("calibrate", *at))
+        products = sum(name.startswith("layers.") and len(s) == 2 for name, s in shapes.items())
+        details["static_products"] = f"{len(found)} of {products}"
+    encoder: WeightEncoder = store
+    if recipe.rounding == "gptq" and not large:
+        encoder = GptqEncoder(decoder, calibration, store)
+    return Prepared(decoder, encoder, found, details)
+
+
+def encoder(recipe: str, layers: int = 1) -> Encoder:
+    """Return what stores weights by a recipe's name, without any calibration."""
+    return Encoder(find_recipe(recipe), layers)
