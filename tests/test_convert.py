@@ -47,8 +47,8 @@ def test_every_family_runs_in_every_recipe_and_its_weights_are_there_once(
         for name, array in gguf.arrays.items()
         if array.ndim == 2
     )
-    # The graphs of all signatures take under 220 kB; a second copy of the weights would show.
-    assert least < bundle.model_path.stat().st_size < least + 220_000
+    # The graphs of all signatures take under 230 kB; a second copy of the weights would show.
+    assert least < bundle.model_path.stat().st_size < least + 230_000
     engine = load_tiny(bundle.path)
     steps = list(engine.stream([40, 41], SamplingParams(max_new_tokens=3, ignore_eos=True)))
     assert len(steps) == 3

@@ -50,8 +50,9 @@ def examine(
 
     `make_reference` fills another directory with the same model in float32; it is called with
     one inside `directory`, which is gone afterwards. None: the model is float32 itself, and only
-    checked for NaN. `allowed` is the share by which perplexity may rise. Raises QualityError for a model that is refused: one whose output is not
-    finite always, one that lost too much unless `allow_degraded`.
+    checked for NaN. `allowed` is the share by which perplexity may rise. Raises QualityError for
+    a model that is refused: one whose output is not finite always, one that lost too much unless
+    `allow_degraded`.
     """
     text = built_in()
     with _engine(directory, manifest) as engine:
