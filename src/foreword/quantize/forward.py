@@ -162,8 +162,7 @@ class ForwardPass:
 def _turned(x: FloatArray, cosines: FloatArray, sines: FloatArray) -> FloatArray:
     half = x.shape[-1] // 2
     swapped = np.concatenate([x[..., half:], x[..., :half]], axis=-1)
-    turned: FloatArray = x * cosines + swapped * sines
-    return turned
+    return np.asarray(x * cosines + swapped * sines, np.float32)
 
 
 def _gelu(x: FloatArray) -> FloatArray:
@@ -182,13 +181,12 @@ def _erf(x: FloatArray) -> NDArray[np.float64]:
 
 def _gelu_tanh(x: FloatArray) -> FloatArray:
     inner = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
-    doubled: FloatArray = x * (1 + np.tanh(inner))
-    return doubled / 2
+    return np.asarray(x * (1 + np.tanh(inner)) / 2, np.float32)
 
 
 def _silu(x: FloatArray) -> FloatArray:
-    sigmoid: FloatArray = 1 / (1 + np.exp(-np.clip(x, -80, None)))
-    return x * sigmoid
+    sigmoid = 1 / (1 + np.exp(-np.clip(x, -80, None)))
+    return np.asarray(x * sigmoid, np.float32)
 
 
 def _relu(x: FloatArray) -> FloatArray:

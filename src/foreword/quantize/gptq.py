@@ -96,7 +96,7 @@ def _rounded(
 ) -> tuple[Steps, FloatArray]:
     u, width = inputs.correction, weight.shape[1]
     left = np.ascontiguousarray(weight[:, inputs.order].T)  # columns of the weight are rows here
-    importance = 1 / np.square(np.diag(u))[:, None]
+    importance = np.asarray(1 / np.square(np.diag(u))[:, None], np.float32)
     steps = np.empty(left.shape, np.int8)
     found = np.empty((width // block if block else 1, len(weight)), np.float32)
     if not block:
