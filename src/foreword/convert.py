@@ -75,12 +75,7 @@ def convert(
         _check_context(model.decoder.spec, shape)
         described = _manifest(model, shape)
         plan = _Plan(model.decoder, shape, chosen, described, model.tokenizer.json)
-        judged = _is_judged(check, described.shape.parameters)
-
-        def fill(directory: Path) -> Manifest:
-            made = _fill(directory, plan, progress)
-            return _judged(directory, plan, made, allow_degraded, progress) if judged else made
-
+        fill = _filler(plan, check, allow_degraded, progress)
         return write_bundle(Path(output), fill, replace=replace)
 
 
@@ -111,12 +106,7 @@ def quantize(
     )
     text = opened.tokenizer_path.read_text(encoding="utf-8")
     plan = _Plan(stored.decoder, stored.shape, chosen, described, text)
-    judged = _is_judged(check, before.shape.parameters)
-
-    def fill(directory: Path) -> Manifest:
-        made = _fill(directory, plan, progress)
-        return _judged(directory, plan, made, allow_degraded, progress) if judged else made
-
+    fill = _filler(plan, check, allow_degraded, progress)
     return write_bundle(Path(output), fill, replace=replace)
 
 
@@ -129,6 +119,19 @@ class _Plan:
     recipe: Recipe
     manifest: Manifest
     tokenizer: str
+
+
+def _filler(
+    plan: _Plan, check: bool | None, allow_degraded: bool, progress: Progress | None
+) -> Callable[[Path], Manifest]:
+    """Return what fills a bundle's directory and judges it where it is to be judged."""
+    judged = _is_judged(check, plan.manifest.shape.parameters)
+
+    def fill(directory: Path) -> Manifest:
+        made = _fill(directory, plan, progress)
+        return _judged(directory, plan, made, allow_degraded, progress) if judged else made
+
+    return fill
 
 
 def _fill(
