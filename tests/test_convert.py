@@ -182,7 +182,7 @@ def test_a_source_that_fails_halfway_leaves_nothing(tmp_path: Path) -> None:
 def test_a_model_above_the_limit_of_the_format_leaves_nothing(
     llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foreword.graph.builder._LARGEST_FILE_BYTES", 10_000)
+    monkeypatch.setattr("foreword.graph.writer._LARGEST_FILE_BYTES", 10_000)
     with pytest.raises(foreword.ForewordError, match=r"a \.tflite file holds 2 GiB"):
         foreword.convert(llama, tmp_path / "bundle", context=32)
     assert tree(tmp_path) == []

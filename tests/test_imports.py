@@ -45,6 +45,7 @@ FENCED: dict[str, set[str]] = {
         "graph/builder.py",
         "graph/ops.py",
         "graph/stored.py",
+        "graph/writer.py",
     },
     "gguf": {"sources/"},
     "h5py": {"sources/"},

@@ -12,7 +12,7 @@ from command import refusal, run, tree
 from foreword.bundle.store import open_bundle
 from foreword.errors import QualityError, UsageError
 from foreword.evaluation import gate
-from foreword.graph.builder import Array
+from foreword.graph.weights import Array
 from foreword.quantize import prepare
 from foreword.quantize.prepare import Encoder
 from foreword.quantize.recipes import RECIPES, Recipe

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from foreword.errors import UsageError
-from foreword.graph.builder import DType
 from foreword.graph.spec import FloatArray
+from foreword.graph.weights import DType
 from foreword.quantize.encode import int4_by_block, int4_per_row, int8_per_row
 from foreword.quantize.prepare import encoder
 from foreword.quantize.recipes import RECIPES

@@ -11,8 +11,9 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from foreword.graph import ops
-from foreword.graph.builder import Array, ModelBuilder
+from foreword.graph.builder import ModelBuilder
 from foreword.graph.spec import FloatArray
+from foreword.graph.weights import Array
 from foreword.quantize.prepare import encoder
 
 NAME = "layers.0.up.weight"

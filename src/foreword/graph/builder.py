@@ -8,52 +8,16 @@ The schema and the meaning of every operator are those of
 
 from __future__ import annotations
 
-import math
-import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from flatbuffers.builder import BuilderSizeError
-from numpy.typing import NDArray
 
-from foreword.errors import UnsupportedModelError
 from foreword.graph.spec import FloatArray
-
-DType = Literal["float32", "float16", "int8", "int4", "int32"]
-Array = NDArray[Any]
-Shape = tuple[int, ...]
-
-_BITS: dict[DType, int] = {"float32": 32, "float16": 16, "int8": 8, "int4": 4, "int32": 32}
-_TYPE = {name: getattr(schema.TensorType, name.upper()) for name in _BITS}
-# Offsets inside a flatbuffer are 32-bit and signed in most readers.
-_LARGEST_FILE_BYTES = (1 << 31) - 1
-_TABLES_BYTES = 64 << 20  # room for all that is not data
-_ALIGNMENT = 16  # force_align of Buffer.data in the schema
-
-
-class WeightEncoder(Protocol):
-    """How a recipe stores weights; the graph knows no recipe, only this."""
-
-    def dtype(self, name: str, shape: Shape) -> DType:
-        """Return the type a weight will be stored in."""
-        ...
-
-    def block(self, name: str, shape: Shape) -> int:
-        """Return how many columns of an int4 weight share a scale; 0: all of a row."""
-        ...
-
-    def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
-        """Write the stored form of a weight to `out` and return its scales, if it has any.
-
-        `out` has the weight's shape and type; for int4 it is uint8, flat, two elements a
-        byte. int8 and int4 are symmetric, with float32 scales of shape [rows], or where a
-        block has one, [rows, blocks], which are stored as float16.
-        """
-        ...
+from foreword.graph.weights import Array, DType, Shape, Weight, Written
+from foreword.graph.writer import Contents, write_model
 
 
 @dataclass(frozen=True)
@@ -73,63 +37,12 @@ class Steps:
     zero_point: int
 
 
-@dataclass
-class _Written:
-    """A flatbuffer table that is in the file by now; packing it again is naming its offset."""
-
-    offset: int = 0
-
-    def Pack(self, _: flatbuffers.Builder) -> int:  # noqa: N802 - the schema's own name
-        return self.offset
-
-
-@dataclass
-class Weight:
-    """A weight of the whole file, shared by every subgraph that asks for it.
-
-    `produce` writes the stored form to the array it is given, as `WeightEncoder.encode` does.
-    """
-
-    name: str
-    shape: Shape
-    dtype: DType
-    produce: Callable[[Array], FloatArray | None]
-    buffer: int
-    quantization: _Written
-    block: int = 0
-    scales: FloatArray | None = None
-    scales_buffer: int = 0
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes its data takes in the file."""
-        return (math.prod(self.shape) * _BITS[self.dtype] + 7) // 8
-
-    @property
-    def quantized(self) -> bool:
-        """Whether rows have scales."""
-        return self.dtype in ("int8", "int4")
-
-    @property
-    def scales_bytes(self) -> int:
-        """Bytes its scales take in the file."""
-        return (2 if self.block else 4) * math.prod(self.scales_shape or (0,))
-
-    @property
-    def scales_shape(self) -> Shape | None:
-        """The shape of its scales, None where it has none."""
-        if not self.quantized:
-            return None
-        rows = self.shape[0]
-        return (rows, self.shape[1] // self.block) if self.block else (rows,)
-
-
 class ModelBuilder:
     """Collects subgraphs and weights, then writes one `.tflite` file."""
 
     def __init__(self, description: str) -> None:
         self._description = description
-        self._buffers: list[Callable[[], Array] | Weight | None] = [None]  # 0 is "no data"
+        self._buffers: list[Contents] = [None]  # 0 is "no data"
         self._constants: dict[tuple[str, Shape, bytes], int] = {}
         self._codes: dict[tuple[int, int], int] = {}
         self._subgraphs: list[SubgraphBuilder] = []
@@ -145,7 +58,7 @@ class ModelBuilder:
     ) -> Weight:
         """Declare a weight; `produce` (see `Weight`) runs once, while the file is written."""
         self._buffers.append(None)
-        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1, _Written(), block)
+        weight = Weight(name, shape, dtype, produce, len(self._buffers) - 1, Written(), block)
         self._buffers[-1] = weight
         if block:
             weight.scales_buffer = self.deferred(lambda: np.asarray(weight.scales, np.float16))
@@ -183,45 +96,17 @@ class ModelBuilder:
 
         Raises UnsupportedModelError when the file would pass the 2 GiB of a flatbuffer.
         """
-        weights = [buffer for buffer in self._buffers if isinstance(buffer, Weight)]
-        known = sum(weight.size_bytes + weight.scales_bytes for weight in weights)
-        known += sum(len(data) for _, _, data in self._constants)
-        if known > _LARGEST_FILE_BYTES:
-            raise _too_large(known)
-        try:
-            self._write(file, known, progress or (lambda done, total: None))
-        except BuilderSizeError:  # what is not data passed the limit
-            raise _too_large(known) from None
-
-    def _write(self, file: BinaryIO, known: int, progress: Callable[[int, int], None]) -> None:
-        builder = _builder(min(known + _TABLES_BYTES, _LARGEST_FILE_BYTES))
-        quantizations = _Quantizations(builder)
-        written: list[_Written] = []
-        total = sum(b.size_bytes for b in self._buffers if isinstance(b, Weight))
-        done = 0
-        for buffer in self._buffers:
-            if not isinstance(buffer, Weight):
-                written.append(_write_buffer(builder, buffer and buffer()))
-                continue
-            written.append(_write_weight(builder, buffer))
-            if buffer.scales is not None and not buffer.block:
-                buffer.quantization.offset = quantizations.write(buffer.scales)
-            done += buffer.size_bytes
-            progress(done, total)
         model = schema.ModelT()
         model.version = 3
         model.description = self._description
         model.operatorCodes = [_code_table(*key) for key in self._codes]
         model.subgraphs = [subgraph.table for subgraph in self._subgraphs]
-        model.buffers = written
         model.metadata = [_metadata_table(*item) for item in self._metadata.items()]
         model.signatureDefs = [
             subgraph.signature(index) for index, subgraph in enumerate(self._subgraphs)
         ]
-        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-        if len(builder.Bytes) - builder.Head() > _LARGEST_FILE_BYTES:
-            raise _too_large(known)
-        file.write(memoryview(builder.Bytes)[builder.Head() :])
+        constants = sum(len(data) for _, _, data in self._constants)
+        write_model(file, model, self._buffers, constants, progress or (lambda done, total: None))
 
 
 def _code_table(code: int, version: int) -> Any:
@@ -236,76 +121,6 @@ def _metadata_table(name: str, buffer: int) -> Any:
     table = schema.MetadataT()
     table.name, table.buffer = name, buffer
     return table
-
-
-def _too_large(known: int) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"the weights take {known / 2**30:.1f} GiB, a .tflite file holds 2 GiB with all else: "
-        "choose a smaller recipe (int8, int4), context or model"
-    )
-
-
-def _builder(size: int) -> flatbuffers.Builder:
-    """Return a builder with room for `size` bytes, which take memory only as they are written.
-
-    Sized once: a flatbuffer that grows is copied, and peak memory doubles. And a bytearray,
-    which the package makes, is filled with zeros at once.
-    """
-    builder = flatbuffers.Builder(0)
-    builder.Bytes, builder.head = mmap.mmap(-1, size), size
-    return builder
-
-
-def _write_buffer(builder: flatbuffers.Builder, data: Array | None) -> _Written:
-    if data is None:
-        return _end_buffer(builder, None)
-    raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-    _start_vector(builder, raw.size)[:] = raw
-    return _end_buffer(builder, builder.EndVector())
-
-
-def _write_weight(builder: flatbuffers.Builder, weight: Weight) -> _Written:
-    out: Array = _start_vector(builder, weight.size_bytes)
-    if weight.dtype != "int4":
-        out = out.view(weight.dtype).reshape(weight.shape)
-    weight.scales = weight.produce(out)
-    found = None if weight.scales is None else weight.scales.shape
-    if found != weight.scales_shape:
-        raise TypeError(f"encoder gave scales of shape {found} for {weight}")
-    return _end_buffer(builder, builder.EndVector())
-
-
-def _start_vector(builder: flatbuffers.Builder, size: int) -> NDArray[np.uint8]:
-    """Start a vector of bytes and return its place in the file, which is still empty."""
-    builder.StartVector(1, size, _ALIGNMENT)
-    builder.head = builder.Head() - size
-    return np.frombuffer(builder.Bytes, np.uint8)[builder.Head() : builder.Head() + size]
-
-
-def _end_buffer(builder: flatbuffers.Builder, vector: int | None) -> _Written:
-    schema.BufferStart(builder)
-    if vector is not None:
-        schema.BufferAddData(builder, vector)
-    return _Written(schema.BufferEnd(builder))
-
-
-class _Quantizations:
-    """Writes each weight's scales once: repeated in every signature they add a tenth."""
-
-    def __init__(self, builder: flatbuffers.Builder) -> None:
-        self._builder = builder
-        self._zeros: dict[int, int] = {}  # vectors of zero points, by length
-
-    def write(self, scales: FloatArray) -> int:
-        builder, count = self._builder, scales.size
-        if count not in self._zeros:
-            self._zeros[count] = builder.CreateNumpyVector(np.zeros(count, np.int64))
-        vector = builder.CreateNumpyVector(scales)
-        schema.QuantizationParametersStart(builder)
-        schema.QuantizationParametersAddScale(builder, vector)
-        schema.QuantizationParametersAddZeroPoint(builder, self._zeros[count])
-        schema.QuantizationParametersAddQuantizedDimension(builder, 0)
-        return int(schema.QuantizationParametersEnd(builder))
 
 
 class SubgraphBuilder:
@@ -325,8 +140,9 @@ class SubgraphBuilder:
     def tensor(self, shape: Shape, dtype: DType, buffer: int = 0, name: str = "") -> Tensor:
         """Add a tensor; `buffer` 0 means that it is computed."""
         table = schema.TensorT()
-        table.shape, table.type, table.buffer = np.array(shape, np.int32), _TYPE[dtype], buffer
-        table.name = name or f"t{len(self.table.tensors)}"
+        table.shape, table.buffer = np.array(shape, np.int32), buffer
+        table.type = getattr(schema.TensorType, dtype.upper())
+        table.name = name or None
         table.hasRank = True
         self.table.tensors.append(table)
         return Tensor(len(self.table.tensors) - 1, shape, dtype)

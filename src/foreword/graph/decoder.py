@@ -13,16 +13,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from foreword.graph import ops
-from foreword.graph.builder import (
-    Array,
-    ModelBuilder,
-    Steps,
-    SubgraphBuilder,
-    Tensor,
-    Weight,
-    WeightEncoder,
-)
-from foreword.graph.description import DESCRIPTION, GraphShape, describe
+from foreword.graph.builder import ModelBuilder, Steps, SubgraphBuilder, Tensor
+from foreword.graph.description import DESCRIPTION, GraphShape, Signature, describe
 from foreword.graph.positions import Positions
 from foreword.graph.spec import (
     Decoder,
@@ -31,8 +23,10 @@ from foreword.graph.spec import (
     Layer,
     Learned,
     Norm,
+    block_sums,
     weight_shapes,
 )
+from foreword.graph.weights import Array, Weight, WeightEncoder
 
 Range = tuple[float, float]
 """The smallest and the largest value of an activation; 0 lies between them."""
@@ -56,12 +50,7 @@ def build(
     model.metadata(DESCRIPTION, describe(spec, shape))
     for signature in shape.signatures:
         _ForwardPass(
-            model.subgraph(signature.name),
-            spec,
-            weights,
-            signature.slots,
-            signature.width,
-            ranges or {},
+            model.subgraph(signature.name), weights, spec, shape.context, signature, ranges or {}
         ).build(logits=signature.kind != "prefill")
     return model
 
@@ -82,8 +71,24 @@ class _Weights:
     def __getitem__(self, name: str) -> Weight:
         return self._by_name[name]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
     def get(self, name: str) -> Weight | None:
         return self._by_name.get(name)
+
+    def block_sums(self, width: int) -> Weight:
+        """The matrix that sums inputs of this width; of ones and zeros, exact as int8."""
+        name = f"block_sums.{width}"
+        if name not in self._by_name:
+            sums = block_sums(width)
+
+            def produce(out: Array) -> FloatArray:
+                out[...] = sums
+                return np.ones(len(sums), np.float32)
+
+            self._by_name[name] = self._model.weight(name, sums.shape, "int8", produce)
+        return self._by_name[name]
 
     def scales(self, name: str) -> int:
         """Buffer with the row scales of an int8 weight, shape [rows, 1], float32."""
@@ -107,25 +112,26 @@ class _ForwardPass:
     def __init__(
         self,
         g: SubgraphBuilder,
-        spec: DecoderSpec,
         weights: _Weights,
+        spec: DecoderSpec,
         context: int,
-        width: int,
+        signature: Signature,
         ranges: Mapping[str, tuple[Range, Range]],
     ) -> None:
         self.ranges = ranges
         self.g, self.spec, self.weights = g, spec, weights
-        self.slots, self.tokens = context, width
+        self.slots, self.tokens = slots, width = signature.slots, signature.width
         attention, layers = spec.attention, range(len(spec.layers))
         self.groups = attention.heads // attention.kv_heads
         self.ids = g.input("tokens", (1, width), "int32")
         self.index = g.input("input_pos", (width,), "int32")
-        mask = g.input("mask", (1, 1, 1, context), "float32")
-        cache = (1, attention.kv_heads, context, attention.head_dim)
-        flat = (1, attention.kv_heads, attention.head_dim, context)
+        mask = g.input("mask", (1, 1, 1, slots), "float32")
+        cache = (1, attention.kv_heads, slots, attention.head_dim)
+        flat = (1, attention.kv_heads, attention.head_dim, slots)
         self.keys = [g.input(f"kv_cache_k_{i}", cache, "float32") for i in layers]
         self.values = [g.input(f"kv_cache_v_{i}", flat, "float32") for i in layers]
-        self.positions = Positions(g, spec, self.index, mask)
+        self.positions = Positions(g, spec, self.index, mask, context)
+        self.summed: dict[int, Tensor] = {}
 
     def build(self, logits: bool) -> None:
         """Lay out the whole forward pass; without `logits` it ends at the last layer's slices."""
@@ -255,11 +261,22 @@ class _ForwardPass:
         found = self.weights.get(f"{name}.bias")
         bias = None if found is None else self.g.weight(found)
         weight = self._matrix(f"{name}.weight")
+        if f"{name}.offsets" in self.weights:
+            y = ops.fully_connected(self.g, x, weight, bias)
+            offsets = self._matrix(f"{name}.offsets")
+            return ops.add(self.g, y, ops.fully_connected(self.g, self._sums(x), offsets, None))
         if name not in self.ranges:
             return ops.fully_connected(self.g, x, weight, bias)
         inputs, outputs = (_steps(*ends) for ends in self.ranges[name])
         y = ops.static_fully_connected(self.g, x, weight, inputs, outputs)
         return y if bias is None else ops.add(self.g, y, bias)
+
+    def _sums(self, x: Tensor) -> Tensor:
+        """[1, T, W] -> [1, T, W / SUMMED], once for all products that share x."""
+        if x.index not in self.summed:
+            sums = self.g.weight(self.weights.block_sums(x.shape[-1]))
+            self.summed[x.index] = ops.fully_connected(self.g, x, sums, None)
+        return self.summed[x.index]
 
     def _matrix(self, name: str) -> Tensor:
         tensor = self.g.weight(self.weights[name])

@@ -121,6 +121,9 @@ def _read_dataclass(hint: Any, value: Any, depth: int) -> Any:
     hints = get_type_hints(hint)
     if not isinstance(value, dict) or value.get("is") != hint.__name__:
         raise ValueError(f"{hint.__name__} expected, found {ascii(value)[:60]}")
-    if set(value) != {"is", *hints}:
+    # A field with a default may be newer than the file.
+    needed = {f.name for f in dataclasses.fields(hint) if f.default is dataclasses.MISSING}
+    if not {"is"} | needed <= set(value) <= {"is", *hints}:
         raise ValueError(f"{hint.__name__} expected with {', '.join(hints)}")
-    return hint(**{name: _read(kind, value[name], depth - 1) for name, kind in hints.items()})
+    given = {name: kind for name, kind in hints.items() if name in value}
+    return hint(**{name: _read(kind, value[name], depth - 1) for name, kind in given.items()})

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from foreword.graph.builder import Array, Shape, Steps, SubgraphBuilder, Tensor
+from foreword.graph.builder import Steps, SubgraphBuilder, Tensor
+from foreword.graph.weights import Array, Shape
 
 
 def _binary(g: SubgraphBuilder, name: str, options: object, a: Tensor, b: Tensor) -> Tensor:
@@ -85,10 +86,8 @@ def reshape(g: SubgraphBuilder, x: Tensor, shape: Shape) -> Tensor:
     """Return x in another shape of the same size; nothing where the shape is the same."""
     if x.shape == shape:
         return x
-    options = schema.ReshapeOptionsT()
-    options.newShape = list(shape)
     dimensions = g.constant(np.array(shape, np.int32))
-    return g.operator("RESHAPE", [x, dimensions], shape, options=options)
+    return g.operator("RESHAPE", [x, dimensions], shape)
 
 
 def transpose(g: SubgraphBuilder, x: Tensor, order: Sequence[int]) -> Tensor:

@@ -20,11 +20,12 @@ class Positions:
     """Rotations and score biases of one signature, each built once for all its layers."""
 
     def __init__(
-        self, g: SubgraphBuilder, spec: DecoderSpec, positions: Tensor, mask: Tensor
+        self, g: SubgraphBuilder, spec: DecoderSpec, positions: Tensor, mask: Tensor, context: int
     ) -> None:
-        """`positions` is int32 [T], `mask` float32 [1, 1, 1, S]."""
+        """`positions` is int32 [T], `mask` float32 [1, 1, 1, S], `context` the largest S."""
         self.g, self.mask, self.index = g, mask, positions
         self.tokens, self.slots = positions.shape[0], mask.shape[-1]
+        self.context = context
         self.kv_heads = spec.attention.kv_heads
         self.groups = spec.attention.heads // spec.attention.kv_heads
         self.head_dim = spec.attention.head_dim
@@ -35,7 +36,8 @@ class Positions:
     def rotation(self, rotary: Rotary) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines of the tokens' positions, each [1, T, 1, H]."""
         if rotary not in self._rotations:
-            cosines, sines = (self._rows(table) for table in rotary_tables(rotary, self.slots))
+            # One pair of tables for all signatures: shorter ones read the beginning.
+            cosines, sines = (self._rows(table) for table in rotary_tables(rotary, self.context))
             self._rotations[rotary] = cosines, sines
         return self._rotations[rotary]
 

@@ -22,6 +22,9 @@ return is normalised too (Gemma 2). parallel: x += A(norm(x)) + F(norm(x)) (GPT-
 shared: the same with one norm for both (Falcon 7B).
 """
 
+SUMMED = 32
+"""Inputs of a product that `block_sums` adds up."""
+
 
 @dataclass(frozen=True)
 class Norm:
@@ -128,11 +131,13 @@ class Output:
 class Layer:
     """What may differ from layer to layer.
 
-    A token attends to itself and the `window` - 1 positions before it; None: to all.
+    A token attends to itself and the `window` - 1 positions before it; None: to all. The
+    projections named in `offsets` ("q" … "down") add a weight of `block_sums` of their input.
     """
 
     rotary: Rotary | None = None
     window: int | None = None
+    offsets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,9 +214,14 @@ def weight_shapes(spec: DecoderSpec) -> dict[str, tuple[int, ...]]:
     and `output.weight`; in layer i, as `layers.i.<name>`: `attention_norm`, `q`, `k`, `v`, `o`,
     `q_norm`, `k_norm`, `attention_post_norm`, `feed_forward_norm`, `gate`, `up`, `down` and
     `feed_forward_post_norm`. A norm has a `.scale` where `scaled` and, of kind `layer`, a
-    `.bias`; a projection has a `.weight` and, where the spec says so, a `.bias`.
+    `.bias`; a projection has a `.weight` and, where the spec says so, a `.bias` and `.offsets`.
     """
     return dict(_weights(spec))
+
+
+def block_sums(width: int) -> FloatArray:
+    """Return the matrix of ones and zeros that sums `SUMMED` neighbours of an input of `width`."""
+    return np.repeat(np.eye(width // SUMMED, dtype=np.float32), SUMMED, axis=1)
 
 
 def _weights(spec: DecoderSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -224,6 +234,9 @@ def _weights(spec: DecoderSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
     for i in range(len(spec.layers)):
         for name, shape in _layer(spec):
             yield f"layers.{i}.{name}", shape
+            kind, _, part = name.partition(".")
+            if part == "weight" and kind in spec.layers[i].offsets:
+                yield f"layers.{i}.{kind}.offsets", (shape[0], shape[1] // SUMMED)
     yield from _norm("final_norm", spec.norm, width)
     if spec.output.mixed:
         yield "output_mix.weight", (width, width)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foreword.graph.builder import Array, DType, WeightEncoder
 from foreword.graph.decoder import Range
 from foreword.graph.spec import Decoder, FloatArray
+from foreword.graph.weights import Array, DType, WeightEncoder
 from foreword.quantize.encode import int8_per_row, pack_int4
 from foreword.quantize.forward import ForwardPass, biases, linear
 from foreword.quantize.gptq import INT4, INT4_BLOCKS, INT8, Inputs, Steps, gptq
@@ -94,7 +94,7 @@ class GptqEncoder:
         return self.store.block(name, shape)
 
     def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
-        """Write the stored form of a weight; see `graph.builder.WeightEncoder`."""
+        """Write the stored form of a weight; see `graph.weights.WeightEncoder`."""
         dtype = self.dtype(name, values.shape)
         if not name.startswith("layers.") or dtype not in ("int8", "int4"):
             return self.store.encode(name, values, out)

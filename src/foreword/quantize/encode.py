@@ -12,9 +12,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from foreword.graph.builder import Array, DType
-from foreword.graph.spec import FloatArray
+from foreword.graph.spec import SUMMED, FloatArray
+from foreword.graph.weights import Array, DType
 from foreword.quantize.gptq import INT4_NEAREST, best_scales
+from foreword.quantize.kept import find_blocks
 
 _CHUNK_VALUES = 1 << 16  # what a core's own cache holds, temporaries included
 
@@ -24,7 +25,7 @@ _BINS = 256
 
 
 def encode(dtype: DType, block: int, values: FloatArray, out: Array) -> FloatArray | None:
-    """Write a weight to `out`, each to its nearest steps; see `graph.builder.WeightEncoder`."""
+    """Write a weight to `out`, each to its nearest steps; see `graph.weights.WeightEncoder`."""
     if block:
         return int4_by_block(values, block, out)
     if dtype == "int8":
@@ -85,6 +86,26 @@ def int4_by_block(values: FloatArray, block: int, out: Array) -> FloatArray:
         blocks = part.reshape(-1, block)
         found = best_scales(blocks.T, INT4_NEAREST).reshape(-1, 1)
         steps = np.clip(np.rint(blocks / found), _INT4_LOW, _INT4_HIGH).astype(np.int8)
+        pack_int4(steps.reshape(part.shape), packed[rows])
+        scales[rows] = found.reshape(len(part), -1)
+    return scales
+
+
+def int4_as_found(values: FloatArray, out: Array) -> FloatArray:
+    """Quantize to -8..7 by blocks of 32 that lie on such steps already, and others by error.
+
+    As `int4_by_block`.
+    """
+    packed = out.reshape(len(values), -1)
+    scales = np.empty((len(values), values.shape[1] // SUMMED), np.float32)
+    for rows, part in _chunks(values):
+        blocks = part.reshape(-1, SUMMED)
+        found, steps, offsets, on_steps = find_blocks(blocks)
+        other = ~on_steps | (np.abs(offsets) > found / 2)
+        if other.any():
+            found[other] = best_scales(blocks[other].T, INT4_NEAREST)
+            rounded = np.rint(blocks[other] / found[other, None])
+            steps[other] = np.clip(rounded, _INT4_LOW, _INT4_HIGH)
         pack_int4(steps.reshape(part.shape), packed[rows])
         scales[rows] = found.reshape(len(part), -1)
     return scales

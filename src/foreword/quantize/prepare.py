@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foreword.graph.builder import Array, DType, Shape, WeightEncoder
 from foreword.graph.decoder import Range
-from foreword.graph.spec import Decoder, FloatArray, weight_shapes
+from foreword.graph.spec import SUMMED, Decoder, FloatArray, weight_shapes
+from foreword.graph.weights import Array, DType, Shape, WeightEncoder
 from foreword.quantize.calibrate import GptqEncoder, Layer, ranges
-from foreword.quantize.encode import encode
+from foreword.quantize.encode import encode, int4_as_found
+from foreword.quantize.kept import kept_matrices, with_offsets
 from foreword.quantize.recipes import Recipe, find_recipe
 from foreword.quantize.rotate import rotated
 
@@ -21,6 +22,9 @@ LARGEST_CALIBRATED = 500_000_000
 
 Calibration takes a time that grows with parameters times tokens; 135 million take a minute.
 """
+
+_FINE_OFFSETS = ("v", "o", "down")
+"""Projections whose offsets are int8: what they give goes into the stream as it is."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -31,20 +35,30 @@ class Encoder:
 
     recipe: Recipe
     layers: int
+    kept: frozenset[str] = frozenset()
 
     def dtype(self, name: str, shape: Shape) -> DType:
         """Return the type a weight will be stored in."""
         if len(shape) < 2:
             return "float32"  # a thousandth of a model, and carries its scale
+        if name in self.kept:
+            return "int4"
+        if name.endswith(".offsets"):
+            fine = shape[1] % 2 or name.split(".")[2] in _FINE_OFFSETS
+            return "int8" if fine else "int4"
         return self.recipe.dtype(name, shape[1], self.layers)
 
     def block(self, name: str, shape: Shape) -> int:
         """Return how many columns share a scale; 0: all of a row."""
+        if name in self.kept:
+            return SUMMED
         block = self.recipe.block
         return block if self.dtype(name, shape) == "int4" and not shape[1] % (block or 1) else 0
 
     def encode(self, name: str, values: FloatArray, out: Array) -> FloatArray | None:
-        """Write the stored form of a weight to `out`; see `graph.builder.WeightEncoder`."""
+        """Write the stored form of a weight to `out`; see `graph.weights.WeightEncoder`."""
+        if name in self.kept:
+            return int4_as_found(values, out)
         shape = values.shape
         return encode(self.dtype(name, shape), self.block(name, shape), values, out)
 
@@ -74,6 +88,12 @@ def prepare(
     shapes = weight_shapes(decoder.spec)
     store = Encoder(recipe, len(decoder.spec.layers))
     details = {}
+    if recipe.keep_blocks and (kept := kept_matrices(decoder)):
+        products = sum(name.startswith("layers.") and len(s) == 2 for name, s in shapes.items())
+        details["kept_blocks"] = f"of {len(kept)} of {products} matrices"
+        other = replace(recipe, matrices="int8", block=0, int8=(), keep_blocks=False)
+        store = Encoder(other, len(decoder.spec.layers), kept)
+        return Prepared(with_offsets(decoder, kept), store, details=details)
     if recipe.rotate:
         decoder = rotated(decoder)
         details["rotated"] = "stream and values" if decoder.spec.output.mixed else "values"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from foreword.errors import UsageError
-from foreword.graph.builder import DType
+from foreword.graph.weights import DType
 
 Stored = Literal["float32", "float16", "int8", "int4"]
 
@@ -33,6 +33,8 @@ class Recipe:
     turns the stream and the values (`quantize.rotate`), exactly. `rounding` is to the nearest
     step, or by GPTQ over `calibration_tokens` of the built-in text. `activations` of int8
     products have a range of their own in every step (dynamic), or one found by calibration.
+    With `keep_blocks` a checkpoint that has been in 4 bits keeps its steps (`quantize.kept`),
+    and what else the recipe says counts for others.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Recipe:
     rounding: Literal["nearest", "gptq"] = "nearest"
     activations: Literal["dynamic", "static"] = "dynamic"
     calibration_tokens: int = 0
+    keep_blocks: bool = False
 
     def __post_init__(self) -> None:
         """Raise UsageError for values that do not go together."""
@@ -85,6 +88,8 @@ def _problem(recipe: Recipe) -> str | None:
     for place in recipe.int8:
         if not _PLACE.fullmatch(place):
             return f"int8: expected such as 'v', '0' or '-1.down', found {ascii(place)[:40]}"
+    if recipe.keep_blocks and recipe.matrices != "int4":
+        return f"keep_blocks: expected false beside matrices = '{recipe.matrices}'"
     if recipe.int8 and recipe.matrices != "int4":
         return f"int8: expected nothing beside matrices = '{recipe.matrices}'"
     calibrated = recipe.rounding == "gptq" or recipe.activations == "static"
@@ -114,6 +119,7 @@ RECIPES = {
             rotate=True,
             rounding="gptq",
             calibration_tokens=4096,
+            keep_blocks=True,
         ),
         Recipe(
             "int8-full",
