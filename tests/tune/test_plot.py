@@ -33,7 +33,7 @@ def test_the_plot_in_characters_is_small_and_plain() -> None:
     drawn = in_characters(ALL, MIDDLE)
     *grid, _rule, _ends, key = drawn.splitlines()
     assert drawn.isascii()
-    assert max(map(len, drawn.splitlines())) <= TEXT_COLUMNS + len("in both, . others")
+    assert max(map(len, drawn.splitlines())) <= TEXT_COLUMNS
     marks = "".join(line.partition("|")[2] for line in grid)
     assert (marks.count("*"), marks.count("o"), marks.count(".")) == (1, 2, 1)
     assert grid[0].startswith("       15 |o")

@@ -11,7 +11,7 @@ from foreword.tune.outcomes import Outcome
 from foreword.tune.trials import Trial
 
 _COLUMNS, _ROWS = 56, 9
-TEXT_COLUMNS = _COLUMNS + 12
+TEXT_COLUMNS = 80
 """The widest line of `in_characters`."""
 
 
