@@ -114,7 +114,8 @@ def quantize(
 def fingerprint(source: Source) -> str:
     """Return the SHA-256 of a source's decoder, weights and tokenizer.
 
-    The same model has the same in every format. Raises what `convert` raises for a source.
+    What the file is called and where it lies makes no difference. Raises what `convert` raises
+    for a source.
     """
     with open_source(source, downloads_dir()) as model:
         spec = model.decoder.spec
