@@ -11,6 +11,7 @@ import pytest
 import foreword
 from command import finish, start, tree
 from foreword.bundle.store import open_bundle
+from foreword.convert import fingerprint
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import OutputError, SourceError, UsageError
 from foreword.quantize.recipes import RECIPES
@@ -193,3 +194,15 @@ def test_the_function_keeps_its_name_when_the_module_is_imported_first() -> None
         "from foreword.convert import convert as c; import foreword as f; print(f.convert is c)"
     )
     assert finish(start(program=program)).out == "True\n"
+
+
+def test_a_fingerprint_is_that_of_what_the_source_holds(llama: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(llama.read_bytes())
+    assert fingerprint(copy) == fingerprint(llama)
+
+    def other(_: object, tensors: dict[str, FloatArray]) -> None:
+        tensors["token_embd.weight"][0, 0] += 1
+
+    changed = write_tiny_gguf(tmp_path / "changed.gguf", mutate=other).path
+    assert fingerprint(changed) != fingerprint(llama)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -102,12 +103,31 @@ def quantize(
     stored = read_model(opened.model_path)
     details = {} if before.recipe == _REFERENCE else {"from": before.recipe}
     described = dataclasses.replace(
-        before, quantization=details, versions=_versions(), check=None, report=None
+        before, quantization=details, versions=versions(), check=None, report=None
     )
     text = opened.tokenizer_path.read_text(encoding="utf-8")
     plan = _Plan(stored.decoder, stored.shape, chosen, described, text)
     fill = _filler(plan, check, allow_degraded, progress)
     return write_bundle(Path(output), fill, replace=replace)
+
+
+def fingerprint(source: Source) -> str:
+    """Return the SHA-256 of a source's decoder, weights and tokenizer.
+
+    What the file is called and where it lies makes no difference. Raises what `convert` raises
+    for a source.
+    """
+    with open_source(source, downloads_dir()) as model:
+        spec = model.decoder.spec
+        digest = hashlib.sha256(f"{spec}\n{model.tokenizer}\n".encode())
+        for name in sorted(weight_shapes(spec)):
+            digest.update(np.ascontiguousarray(model.decoder.load(name), np.float32).data)
+        return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what makes a bundle, as its manifest holds them."""
+    return {name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")}
 
 
 @dataclass(frozen=True)
@@ -237,10 +257,6 @@ def _check_context(spec: DecoderSpec, shape: GraphShape) -> None:
     )
 
 
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "gguf")}
-
-
 def _manifest(model: SourceModel, shape: GraphShape) -> Manifest:
     spec, tokenizer = model.decoder.spec, model.tokenizer
     return Manifest(
@@ -258,7 +274,7 @@ def _manifest(model: SourceModel, shape: GraphShape) -> Manifest:
         signatures=tuple(signature.name for signature in shape.signatures),
         special_tokens=SpecialTokens(tokenizer.start, tokenizer.end, tokenizer.prepend_start),
         provenance=Provenance(_printable(model.name), model.license, model.sha256),
-        versions=_versions(),
+        versions=versions(),
         files={},
     )
 

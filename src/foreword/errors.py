@@ -9,6 +9,7 @@
     ├── OutputError               a file could not be written
     ├── QualityError              a conversion lost more of the model than its recipe may
     ├── BundleError               a bundle is missing, damaged or of another version
+    ├── ClusterError              a Dask cluster is out of reach, or cannot run Foreword
     └── EngineError               the model could not run
         └── PromptError           the prompt cannot be given to this model
 
@@ -54,6 +55,10 @@ class QualityError(ForewordError):
 
 class BundleError(ForewordError):
     """A bundle is missing, damaged, hostile or of another format version."""
+
+
+class ClusterError(ForewordError):
+    """A Dask cluster is out of reach, or its workers cannot run Foreword."""
 
 
 class EngineError(ForewordError):

@@ -172,3 +172,14 @@ def test_an_interrupt_during_the_check_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         foreword.convert(bigram, tmp_path / "new" / "b", context=CONTEXT, progress=stop)
     assert tree(tmp_path) == []
+
+
+def test_a_bundle_is_judged_later_as_its_conversion_judged_it(
+    bigram: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPES["int8"]
+    bundle = foreword.convert(bigram, tmp_path / "int8", recipe=recipe, context=32)
+    reference = foreword.convert(bigram, tmp_path / "float32", recipe="float32", context=CONTEXT)
+    assert gate.judge_bundle(bundle, reference, recipe) == bundle.manifest.check
+    monkeypatch.setattr(gate, "LARGEST_PARAMETERS", 1)
+    assert gate.judge_bundle(bundle, reference, recipe) is None

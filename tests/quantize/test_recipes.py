@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foreword.errors import UsageError
-from foreword.quantize.recipes import RECIPES, Recipe, find_recipe
+from foreword.quantize.recipes import RECIPES, Recipe, find_recipe, to_toml
 
 MINE = """
 name = "mine"
@@ -100,3 +101,9 @@ def test_any_text_gives_a_recipe_or_one_line(
 def test_the_built_in_recipes_are_sound_and_named_as_they_are_found() -> None:
     assert list(RECIPES) == ["float32", "float16", "int8", "int4", "int8-full"]
     assert all(find_recipe(name).name == name for name in RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_written_down_is_read_as_the_same(name: str, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPES[name], name="mine")
+    assert find_recipe(write(tmp_path / "mine.toml", to_toml(recipe))) == recipe

@@ -10,11 +10,12 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TextIO
 
 import typer
 
-from foreword.errors import ForewordError, UsageError
+from foreword.errors import ForewordError, OutputError, UsageError
 
 P = ParamSpec("P")
 Report = Callable[[str, int, int], None]
@@ -154,6 +155,26 @@ def progress(quiet: bool = False) -> Iterator[Report]:
                 bars.update(tasks[stage], completed=1, total=1)
 
         yield report
+
+
+def writable(path: Path | None) -> None:
+    """Raise OutputError, before the work is done, for what can be no file's path."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise OutputError(f"{path}: expected a file in a directory that exists: make it first")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file at once or not at all; raises OutputError."""
+    partial = path.with_name(f".{path.name[:32]}.partial-{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: could not be written, {error.strerror or error}: choose another place"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def size(size_bytes: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +17,8 @@ from foreword.cli.console import (
     print_json,
     progress,
     size,
+    writable,
+    write_file,
 )
 from foreword.errors import OutputError
 
@@ -46,8 +47,7 @@ def report(
     from foreword.evaluation.html import page
     from foreword.evaluation.report import keep, make_report
 
-    if html is not None and not html.absolute().parent.is_dir():
-        raise OutputError(f"{html}: expected a file in a directory that exists: make it first")
+    writable(html)
     with progress(quiet) as advance:
         found = make_report(bundle, against, text, tokens, threads, advance)
     try:
@@ -55,21 +55,11 @@ def report(
     except OutputError as error:
         note(f"the report is not kept in the bundle: {error}")
     if html is not None:
-        _write(html, page(found))
+        write_file(html, page(found))
     if as_json:
         print_json(found.as_json())
     else:
         _print(found)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file at once or not at all."""
-    partial = path.with_name(f".{path.name[:32]}.partial-{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _print(found: Report) -> None:

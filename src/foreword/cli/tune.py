@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 import json
-import shlex
+import math
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreword.cli.console import JsonOption, QuietOption, guarded, note, print_json, progress
+from foreword.cli.console import (
+    JsonOption,
+    QuietOption,
+    guarded,
+    is_terminal,
+    note,
+    print_json,
+    progress,
+    writable,
+    write_file,
+)
 from foreword.errors import ForewordError, UsageError
 
 if TYPE_CHECKING:
-    from foreword.tune import Outcome, Trial
+    from foreword.tune import Found, Outcome, Plan
+
+_PLOTS = (".html", ".svg")
 
 
 @guarded
 def tune(
     source: Annotated[str, typer.Argument(help="A model, as 'convert' takes it.")],
-    recipe: Annotated[str, typer.Option(help="Recipes to try, comma-separated.")] = "int8,int4",
+    recipe: Annotated[
+        str, typer.Option(help="Recipes to try, comma-separated; names or .toml files.")
+    ] = "int8,int4",
+    embedding: Annotated[
+        str | None,
+        typer.Option(
+            help="How to store the embedding, comma-separated: float32, float16, int8. By default "
+            "as each recipe says.",
+            show_default=False,
+        ),
+    ] = None,
     context: Annotated[str, typer.Option(help="Contexts to try, comma-separated.")] = "512",
     prefill: Annotated[
         str, typer.Option(help="Sets of chunk widths to try, separated by semicolons.")
@@ -31,43 +56,72 @@ def tune(
     ] = None,
     tokens: Annotated[int, typer.Option(help="Tokens of built-in text to score.")] = 1000,
     threads: Annotated[int | None, typer.Option(help="Threads; chosen by default.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the trials on the workers of a Dask scheduler, tcp://HOST:PORT, which see "
+            "SOURCE under the same path."
+        ),
+    ] = None,
     journal: Annotated[
         Path, typer.Option(help="Finished trials; a search goes on where it ended.")
     ] = Path("tune.jsonl"),
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the choice there, as JSON.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a plot there: .html with a table, or .svg.")
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Try recipes and shapes of SOURCE, and choose the best quality within the limits."""
     from foreword.tune import Limits, best, pareto, plan, search
+    from foreword.tune.choice import row
 
-    limits = Limits(_bytes(max_size), _bytes(max_memory), min_decode_tps)
+    limits = Limits(
+        _bytes("max_size", max_size),
+        _bytes("max_memory", max_memory),
+        _positive("min_decode_tps", min_decode_tps),
+    )
     widths = [_numbers("prefill", text) for text in prefill.split(";")]
-    recipes = [name.strip() for name in recipe.split(",")]
-    planned = plan(recipes, _numbers("context", context), widths, tokens, threads)
+    contexts = _numbers("context", context)
+    embeddings = [] if embedding is None else _words(embedding)
+    planned = plan(_words(recipe), contexts, widths, embeddings, tokens=tokens, threads=threads)
+    if plot is not None and plot.suffix.lower() not in _PLOTS:
+        raise UsageError(f"plot: expected a name that ends in .html or .svg, found '{plot}'")
+    writable(output)
+    writable(plot)
     with progress(quiet) as report:
-        outcomes = search(source, planned, journal, report)
-    for outcome in outcomes:
-        if outcome.failure is not None and not quiet:
-            note(f"{outcome.trial.recipe}, context {outcome.trial.context}: {outcome.failure}")
-    front, chosen = pareto(outcomes), best(outcomes, limits)
-    choice = None if chosen is None else _choice(source, chosen)
-    if choice is not None and output is not None:
-        output.write_text(json.dumps(choice, indent=2) + "\n", encoding="utf-8")
+        found = search(source, planned, journal, report, scheduler)
+    _tell_failures(found.outcomes, quiet)
+    front, chosen = pareto(found.outcomes), best(found.outcomes, limits)
+    choice = None
+    if chosen is not None:
+        choice = _write_choice(source, planned, found, chosen, output, journal)
+    if plot is not None:
+        _write_plot(plot, source, found.outcomes, chosen)
     if as_json:
-        print_json({"choice": choice, "pareto": [_row(o) for o in front]})
+        print_json({"choice": choice, "pareto": [row(outcome) for outcome in front]})
     else:
-        _print(front, chosen)
+        _print(front, found.outcomes, chosen)
         if choice is not None:
             print(choice["command"])
     if chosen is None:
         raise ForewordError("no bundle stays within the limits: widen them, or try other recipes")
+    if chosen.verdict == "degraded" and not quiet:
+        note("the choice lost more than 'convert' allows: --allow-degraded writes it all the same")
 
 
-def _bytes(megabytes: float | None) -> int | None:
-    return None if megabytes is None else int(megabytes * 1e6)
+def _bytes(option: str, megabytes: float | None) -> int | None:
+    found = _positive(option, megabytes)
+    return None if found is None else int(found * 1e6)
+
+
+def _positive(option: str, value: float | None) -> float | None:
+    if value is not None and not 0 < value < math.inf:
+        raise UsageError(f"{option}: expected a number above 0, found {value}")
+    return value
 
 
 def _numbers(option: str, text: str) -> list[int]:
@@ -77,28 +131,51 @@ def _numbers(option: str, text: str) -> list[int]:
         raise UsageError(f"{option}: expected numbers such as 256,512, found '{text}'") from None
 
 
-def _choice(source: str, chosen: Outcome) -> dict[str, Any]:
-    return {"source": source, **_row(chosen), "command": _command(source, chosen.trial)}
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
 
 
-def _command(source: str, trial: Trial) -> str:
-    """Return the command that makes a trial's bundle again."""
-    widths = ",".join(map(str, trial.prefill))
-    options = f"--recipe {trial.recipe} --context {trial.context} --prefill {widths}"
-    return f"foreword convert {shlex.quote(source)} {options}"
+def _tell_failures(outcomes: Sequence[Outcome], quiet: bool) -> None:
+    """Tell of each trial that failed; raises ForewordError where all did."""
+    from foreword.tune.plot import label
+
+    failed = [(label(o.trial), o.failure) for o in outcomes if o.failure is not None]
+    if len(failed) == len(outcomes):
+        named, failure = failed[0]
+        raise ForewordError(f"no trial could be run; the first, {named}: {failure}")
+    for named, failure in failed:
+        if not quiet:
+            note(f"{named}: {failure}")
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    trial = outcome.trial
-    return {
-        "recipe": trial.recipe,
-        "context": trial.context,
-        "prefill": list(trial.prefill),
-        **outcome.figures,
-    }
+def _write_choice(
+    source: str, plan: Plan, found: Found, chosen: Outcome, output: Path | None, journal: Path
+) -> dict[str, Any]:
+    """Write what makes the choice again, and return it."""
+    from foreword.quantize.recipes import to_toml
+    from foreword.tune.choice import command, document, is_named
+
+    recipe_file = (output or journal).with_suffix(".recipe.toml")
+    choice = document(source, plan, found.origin, chosen, command(source, chosen, recipe_file))
+    if not is_named(chosen.trial):
+        write_file(recipe_file, to_toml(chosen.trial.recipe))
+    if output is not None:
+        write_file(output, json.dumps(choice, indent=2) + "\n")
+    return choice
 
 
-def _print(front: list[Outcome], chosen: Outcome | None) -> None:
+def _write_plot(
+    path: Path, source: str, outcomes: Sequence[Outcome], chosen: Outcome | None
+) -> None:
+    from foreword.tune.plot import page, svg
+
+    html = path.suffix.lower() == ".html"
+    write_file(path, page(source, outcomes, chosen) if html else svg(outcomes, chosen))
+
+
+def _print(front: Sequence[Outcome], outcomes: Sequence[Outcome], chosen: Outcome | None) -> None:
+    from foreword.tune.plot import TEXT_COLUMNS, in_characters
+
     heads = ("", "recipe", "context", "prefill", "MB", "perplexity", "tokens/s", "memory MB")
     rows = [heads]
     for outcome in front:
@@ -106,7 +183,7 @@ def _print(front: list[Outcome], chosen: Outcome | None) -> None:
         rows.append(
             (
                 "*" if outcome is chosen else "",
-                trial.recipe,
+                trial.recipe.name,
                 str(trial.context),
                 ",".join(map(str, trial.prefill)),
                 f"{figures['size_bytes'] / 1e6:.1f}",
@@ -118,3 +195,6 @@ def _print(front: list[Outcome], chosen: Outcome | None) -> None:
     wide = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip())
+    fits = not is_terminal(sys.stdout) or shutil.get_terminal_size().columns >= TEXT_COLUMNS
+    if sum(bool(outcome.figures) for outcome in outcomes) > 1 and fits:
+        print(f"\n{in_characters(outcomes, chosen)}\n")

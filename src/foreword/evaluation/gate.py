@@ -8,9 +8,10 @@ from pathlib import Path
 
 from foreword.bundle.card import Check
 from foreword.bundle.manifest import MODEL_NAME, TOKENIZER_NAME, Manifest
+from foreword.bundle.store import Bundle
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.engine import Engine
-from foreword.engine.load import default_threads
+from foreword.engine.load import default_threads, load
 from foreword.engine.runtime import IN_MEMORY, LiteRtGraph
 from foreword.errors import QualityError
 from foreword.evaluation import greedy
@@ -72,6 +73,20 @@ def examine(
     return check
 
 
+def judge_bundle(
+    bundle: Bundle, reference: Bundle, recipe: Recipe, progress: Progress | None = None
+) -> Check | None:
+    """Return what the conversion of a bundle with `recipe` says of it unless told otherwise.
+
+    `reference` is the same model in float32. None where a conversion does not judge. Raises
+    QualityError when its output is not finite.
+    """
+    if bundle.manifest.shape.parameters > LARGEST_PARAMETERS:
+        return None
+    with load(bundle.path) as engine, load(reference.path) as truth:
+        return judge(engine, truth, built_in().content, limit(recipe), progress)
+
+
 def judge(
     candidate: Engine,
     reference: Engine,
@@ -89,7 +104,7 @@ def judge(
     """
     recipe = candidate.manifest.recipe
     token_ids = candidate.tokenizer.encode(text)
-    context = min(candidate.context, reference.context)
+    context = min(candidate.context, reference.context, REFERENCE_CONTEXT)
     subject, truth = Subject.of(candidate), Subject.of(reference)
     first = score(truth, token_ids[:_TOKENS_TO_TELL], context)
     if first.nonfinite_at is not None:

@@ -5,28 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from foreword.evaluation.plot import Axis, Mark, bars, line_plot, point_plot
+from foreword.evaluation.plot import STYLE, Axis, Mark, bars, line_plot, point_plot
 from foreword.evaluation.report import Point, Report
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --quiet: #59636e;
-  --rule: #d1d9e0; --accent: #0a58ca; --other: #9a4a00; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117;
-  --quiet: #9198a1; --rule: #3d444d; --accent: #6cb0ff; --other: #f0a25c; } }
-body { background: var(--paper); color: var(--ink); margin: 2rem auto; max-width: 46rem;
-  padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-p.sub, figcaption, footer { color: var(--quiet); }
-table { border-collapse: collapse; width: 100%; }
-th, td { border-bottom: 1px solid var(--rule); padding: .3rem .5rem .3rem 0;
-  text-align: left; vertical-align: top; font-weight: normal; }
-td { font-variant-numeric: tabular-nums; } th { color: var(--quiet); width: 40%; }
-.bad { color: var(--other); font-weight: bold; }
-figure { margin: 1rem 0; } svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .quiet { fill: var(--quiet); }
-svg .rule { stroke: var(--rule); stroke-width: 1; } svg .line { stroke: var(--accent);
-  stroke-width: 2; fill: none; }
-svg .mark { fill: var(--accent); } svg .other { fill: var(--other); }
+_STYLE = f"""{STYLE}
+body {{ background: var(--paper); color: var(--ink); margin: 2rem auto; max-width: 46rem;
+  padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif; }}
+h1 {{ font-size: 1.5rem; margin-bottom: 0; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
+p.sub, figcaption, footer {{ color: var(--quiet); }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ border-bottom: 1px solid var(--rule); padding: .3rem .5rem .3rem 0;
+  text-align: left; vertical-align: top; font-weight: normal; }}
+td {{ font-variant-numeric: tabular-nums; }} th {{ color: var(--quiet); }}
+th[scope=row] {{ width: 40%; }}
+.bad {{ color: var(--other); font-weight: bold; }}
+figure {{ margin: 1rem 0; }} svg {{ width: 100%; height: auto; display: block; }}
 """
 
 
@@ -46,12 +39,24 @@ def page(report: Report) -> str:
         f"measured with {report.card.threads} threads on the machine that made this page. "
         f"{escape(_versions(report))}</p></footer>",
     ]
-    body = "\n".join(sections)
+    return page_of(f"{report.bundle.path.name}: report card", "\n".join(sections))
+
+
+def page_of(title: str, body: str) -> str:
+    """Return a page with this title and body, in the style of all pages."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{name}: report card</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def figure(title: str, drawing: str, caption: str) -> str:
+    """Return a plot under a heading, with a caption."""
+    return (
+        f"<h2>{escape(title)}</h2>\n<figure>\n{drawing}\n"
+        f"<figcaption>{escape(caption)}</figcaption>\n</figure>"
     )
 
 
@@ -115,7 +120,7 @@ def _plots(report: Report) -> Iterable[str]:
             f"{p.name} ({p.recipe}) {p.size_bytes / 1e6:.0f} MB, perplexity {p.perplexity:.2f}"
             for p in points
         )
-        yield _figure(
+        yield figure(
             "Size against quality",
             point_plot(marks, Axis("size in MB"), Axis("perplexity"), "size-quality", said),
             "Lower and further left is better. Other stored bundles of the same weights appear "
@@ -127,7 +132,7 @@ def _plots(report: Report) -> Iterable[str]:
             f"Mean divergence from {pairs[0][1]:.4f} at the start of the window to "
             f"{pairs[-1][1]:.4f} nats at its end."
         )
-        yield _figure(
+        yield figure(
             "KL divergence by position",
             line_plot(pairs, Axis("position in the window"), Axis("mean KL, nats"), "kl", said),
             "How far predictions are from the reference's after so many tokens of context.",
@@ -135,7 +140,7 @@ def _plots(report: Report) -> Iterable[str]:
     total = report.bundle.size_bytes
     rows = [(part, count / 1e6) for part, count in report.parts.items()]
     said = "; ".join(f"{part} {count / 1e6:.1f} MB" for part, count in report.parts.items())
-    yield _figure("Where the bytes are", bars(rows, "MB", "parts", said), f"{total / 1e6:.1f} MB.")
+    yield figure("Where the bytes are", bars(rows, "MB", "parts", said), f"{total / 1e6:.1f} MB.")
 
 
 def _points(report: Report) -> Sequence[Point]:
@@ -148,13 +153,6 @@ def _points(report: Report) -> Sequence[Point]:
         own.append(report.reference)
     taken = {point.name for point in own}
     return own + [peer for peer in report.peers if peer.name not in taken]
-
-
-def _figure(title: str, drawing: str, caption: str) -> str:
-    return (
-        f"<h2>{escape(title)}</h2>\n<figure>\n{drawing}\n"
-        f"<figcaption>{escape(caption)}</figcaption>\n</figure>"
-    )
 
 
 def _versions(report: Report) -> str:

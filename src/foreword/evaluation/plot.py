@@ -13,6 +13,19 @@ _BAR = 24
 _LABELS = 130
 
 
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --quiet: #59636e;
+  --rule: #d1d9e0; --accent: #0a58ca; --other: #9a4a00; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117;
+  --quiet: #9198a1; --rule: #3d444d; --accent: #6cb0ff; --other: #f0a25c; } }
+svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .quiet { fill: var(--quiet); }
+svg .rule { stroke: var(--rule); stroke-width: 1; } svg .line { stroke: var(--accent);
+  stroke-width: 2; fill: none; }
+svg .mark { fill: var(--accent); } svg .other { fill: var(--other); }
+"""
+"""The colours of a page, and how plots use them."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """What an axis shows; it starts at 0."""
@@ -30,17 +43,28 @@ class Mark:
     other: bool = False
 
 
-def point_plot(marks: Sequence[Mark], x: Axis, y: Axis, key: str, said: str) -> str:
-    """Draw labelled points; `key` makes the ids, `said` is read out in place of the plot."""
+def point_plot(
+    marks: Sequence[Mark],
+    x: Axis,
+    y: Axis,
+    key: str,
+    said: str,
+    line: Sequence[tuple[float, float]] = (),
+) -> str:
+    """Draw labelled points, and a line under them through other places in order of x.
+
+    `key` makes the ids, `said` is read out in place of the plot.
+    """
     frame = _Frame(_ticks(max(m.x for m in marks)), _ticks(max(m.y for m in marks)))
-    drawn = []
+    drawn = [_line(frame, line)] if line else []
     for mark in marks:
         at_x, at_y = frame.x(mark.x), frame.y(mark.y)
+        # At the right edge, below and to the left: beside the names of the marks before it.
         left = at_x > _WIDTH - 160
         drawn.append(
             f'<circle class="{"other" if mark.other else "mark"}" cx="{at_x:.1f}" '
             f'cy="{at_y:.1f}" r="5"/><text x="{at_x + (-9 if left else 9):.1f}" '
-            f'y="{at_y - 7:.1f}" text-anchor="{"end" if left else "start"}">'
+            f'y="{at_y + (16 if left else -7):.1f}" text-anchor="{"end" if left else "start"}">'
             f"{escape(mark.label)}</text>"
         )
     return _svg(_HEIGHT, key, f"{y.label} by {x.label}", said, [*frame.drawn(x, y), *drawn])
@@ -49,9 +73,15 @@ def point_plot(marks: Sequence[Mark], x: Axis, y: Axis, key: str, said: str) -> 
 def line_plot(pairs: Sequence[tuple[float, float]], x: Axis, y: Axis, key: str, said: str) -> str:
     """Draw one line through pairs in order of x."""
     frame = _Frame(_ticks(max(p[0] for p in pairs)), _ticks(max(p[1] for p in pairs)))
-    places = " ".join(f"{frame.x(a):.1f},{frame.y(b):.1f}" for a, b in pairs)
-    line = f'<polyline class="line" points="{places}"/>'
-    return _svg(_HEIGHT, key, f"{y.label} by {x.label}", said, [*frame.drawn(x, y), line])
+    drawn = [*frame.drawn(x, y), _line(frame, pairs)]
+    return _svg(_HEIGHT, key, f"{y.label} by {x.label}", said, drawn)
+
+
+def standalone(drawing: str) -> str:
+    """Return a plot as an SVG file of its own, with its colours."""
+    style = f"<style>{STYLE}svg {{ background: var(--paper); }}</style>"
+    opened = drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return opened.replace(">\n", f">\n{style}\n", 1) + "\n"
 
 
 def bars(rows: Sequence[tuple[str, float]], unit: str, key: str, said: str) -> str:
@@ -104,6 +134,11 @@ class _Frame:
             f'transform="rotate(-90 14 {middle})">{escape(y.label)}</text>'
         )
         return found
+
+
+def _line(frame: _Frame, pairs: Sequence[tuple[float, float]]) -> str:
+    places = " ".join(f"{frame.x(a):.1f},{frame.y(b):.1f}" for a, b in pairs)
+    return f'<polyline class="line" points="{places}"/>'
 
 
 def _ticks(largest: float) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -148,6 +149,13 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
     raise UsageError(
         f"unknown recipe '{recipe}': expected one of {', '.join(RECIPES)}, or a .toml file"
     )
+
+
+def to_toml(recipe: Recipe) -> str:
+    """Return the text of a file that `find_recipe` reads as this recipe."""
+    # What JSON writes of these types is TOML.
+    fields = dataclasses.asdict(recipe)
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in fields.items())
 
 
 def _read(path: Path) -> Recipe:
