@@ -100,9 +100,12 @@ def test_a_worker_that_comes_later_takes_trials_too(
         ) as changing,
         cluster.cluster(bigram, TWO, changing.scheduler_address) as running,
     ):
-        changing.scale(0)
+        changing.scale(2)
+        with Client(changing.scheduler_address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            found = client.run(lambda dask_worker: dict(dask_worker.state.total_resources))
+        assert [resources["foreword-trial"] for resources in found.values()] == [1, 1]
         outcomes = running.run(TWO.trials)
-        changing.scale(1)
         assert {outcome.trial for outcome in outcomes if outcome.figures} == set(TWO.trials)
 
 
