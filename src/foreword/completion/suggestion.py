@@ -1,0 +1,79 @@
+"""What is asked of a suggestion, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from foreword.completion.confidence import DEFAULT_CONFIDENCE
+from foreword.errors import UsageError
+
+Refused = Literal["input", "output"]
+
+_MOST_WORDS, _MOST_TOKENS, _MOST_ALTERNATIVES = 100, 256, 16
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How much of the text is looked at, how much is suggested, and when there is silence.
+
+    The window is at most `context_tokens` long, by default half of the model's context, and
+    `context_words` where given. A suggestion has up to `max_words` words, cut short at the
+    end of a sentence or a line and where the next word is less sure than `confidence`; below
+    that the first word is not shown either. `alternatives` are distinct, the best first.
+    Raises UsageError for values outside their range.
+    """
+
+    context_tokens: int | None = None
+    context_words: int | None = None
+    max_words: int = 4
+    max_tokens: int = 16
+    alternatives: int = 1
+    confidence: float = DEFAULT_CONFIDENCE
+
+    def __post_init__(self) -> None:
+        most = {
+            "context_tokens": 1 << 30,
+            "context_words": 1 << 30,
+            "max_words": _MOST_WORDS,
+            "max_tokens": _MOST_TOKENS,
+            "alternatives": _MOST_ALTERNATIVES,
+        }
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and field.name in most and not 1 <= value <= most[field.name]:
+                raise UsageError(f"{field.name}: expected 1 to {most[field.name]}, found {value}")
+        if not 0 <= self.confidence <= 1:
+            raise UsageError(f"confidence: expected 0 to 1, found {self.confidence:g}")
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What may follow the cursor: the rest of the word that is typed, then whole words.
+
+    `logprob` is the sum of its `tokens`' natural logarithms, those of letters typed already
+    among them; `confidence` the chance that the first word is what the writer has in mind,
+    and None where the model does not say.
+    """
+
+    text: str
+    logprob: float | None = None
+    tokens: int = 0
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """The answer to one text: `items`, the best first; none is silence, or a refusal.
+
+    `context_tokens` were looked at, `dropped_tokens` lie before them, `computed_tokens` ran
+    through the model: 0 where what was known sufficed.
+    """
+
+    items: tuple[Suggestion, ...] = ()
+    refused: Refused | None = None
+    context_tokens: int = 0
+    dropped_tokens: int = 0
+    computed_tokens: int = 0
+    latency_ms: float = 0.0
+    cancelled: bool = False
