@@ -143,7 +143,7 @@ def test_a_long_text_of_one_sign_is_read_in_no_time() -> None:
         (b"fine\n\n!!!\n", "line 3"),
         (b"fine\n" + b"x" * 101, "line 2"),
         (b"x\n" * 600_000, "bytes"),
-        (None, "cannot be read"),
+        (None, "expected a text file"),
     ],
 )
 def test_a_bad_list_is_refused_in_one_line(

@@ -90,11 +90,17 @@ def load_filter(
 def _read_list(path: Path, tables: Tables) -> dict[int, str]:
     """Read a user's words by their lines; errors name the line, never the word."""
     try:
-        if path.stat().st_size > _MAX_LIST_BYTES:
-            raise UsageError(f"{path}: expected at most {_MAX_LIST_BYTES:,} bytes of words")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        with path.open("rb") as file:
+            data = file.read(_MAX_LIST_BYTES + 1)
+        if len(data) > _MAX_LIST_BYTES:
+            raise UsageError(
+                f"{path}: expected at most {_MAX_LIST_BYTES:,} bytes, found more; shorten the list"
+            )
+        lines = data.decode("utf-8-sig").splitlines()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read as a list of words: {error.strerror}") from error
+        raise UsageError(
+            f"{path}: expected a text file with a word a line: {error.strerror}"
+        ) from error
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path}: expected words in UTF-8, a line each; save it as that"
@@ -105,7 +111,9 @@ def _read_list(path: Path, tables: Tables) -> dict[int, str]:
         if not word:
             continue
         if len(word) > _MAX_WORD:
-            raise UsageError(f"{path}, line {number}: expected at most {_MAX_WORD} characters")
+            raise UsageError(
+                f"{path}, line {number}: expected at most {_MAX_WORD} characters, found {len(word)}"
+            )
         if not tables.letters(word):
             raise UsageError(f"{path}, line {number}: expected a word, found no letter; remove it")
         words[number] = word
