@@ -69,6 +69,7 @@ TEXTS = [
     "🖕🏽",
     "shit 🖕",
     "🙂 hello",
+    "Pip! Come (um, now)!",
 ]
 STREAMS = [
     ["What an as", "s", "istant"],

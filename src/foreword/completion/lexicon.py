@@ -72,6 +72,7 @@ class Cell:
     gap: str  # "" for a letter; "tight" or "loose" for what may stand between; "end" for neither
     readings: tuple[tuple[str, bool], ...]  # letters to read it as; True for one, not a digit
     repeats: str  # those of the readings that may be repeated
+    punctuation: bool  # category P
     wildcard: bool
     decoration: bool
 
@@ -148,6 +149,7 @@ class Tables:
             gap,
             tuple(readings),
             "".join(other for other, _ in readings if _range(self._repeatable, ord(other))),
+            category[0] == "P",
             letter in self._wildcards,
             _range(self._decorations, point) is not None,
         )

@@ -17,10 +17,11 @@ but decorations, which change nothing unless a thread's node has a child for the
 3. A new thread begins at the cell: in the trie `begin` after a cell of script 0 and, for a
    letter, at a boundary; else in `inside`.
 
-A word counts if one of its cells was read as a letter and, where wildcards were, it has 4 letters
-or more, the last one no wildcard. A whole word spelt in single letters ("t i t") counts only when
-it is certain that no other single letter follows ("t i t l e"). An allowed text around it makes a
-bad word good: it is matched letter by letter between boundaries, any gaps in place of a space.
+A word counts if one of its cells was read as a letter and the last one was no wildcard and no
+punctuation mark (which rather ends a sentence); with wildcards, if it has 4 letters or more. A
+whole word spelt in single letters ("t i t") counts only when it is certain that no other single
+letter follows ("t i t l e"). An allowed text around it makes a bad word good: it is matched letter
+by letter between boundaries, any gaps in place of a space.
 
 The verdict is the bad word that is certain first; of several at once, the one that begins first,
 then the longest. Safe to show is what lies before all threads and all words not yet certain; less
@@ -56,13 +57,14 @@ class _Thread(NamedTuple):
     pieces: int
     gap: int  # signs since the last letter
     lettered: bool  # one was read as a letter
-    wild: int  # 1: a wildcard was used; 2: for the last letter
+    wild: bool  # a wildcard was used
+    doubtful: bool  # the last letter was a wildcard or a punctuation mark
 
     def spells_word(self) -> bool:
         return (
             self.gap == 0
             and self.lettered
-            and self.wild < 2
+            and not self.doubtful
             and (not self.wild or self.node.depth > 3)
         )
 
@@ -163,13 +165,12 @@ class WordScan:
         if not joined:
             begins = not before or (cell.script > 0 and cell.script != before)
             root = self._lexicon.begin if begins else self._lexicon.inside
-            seed = _Thread(
-                root, self._length, self._length, _SINGLE if begins else _LONG, 0, False, 0
-            )
+            pieces = _SINGLE if begins else _LONG
+            seed = _Thread(root, self._length, self._length, pieces, 0, False, False, False)
             for reading, letter in cell.readings:
                 child = root.children.get(reading)
                 if child:
-                    _keep(grown, self._move(seed, child, seed.pieces, letter, 0))
+                    _keep(grown, self._move(seed, child, pieces, cell, letter))
         self._threads = list(grown.values())
         bad = [
             _match(thread, thread.node.inner)
@@ -180,7 +181,7 @@ class WordScan:
             self._pending = self._pending + bad
 
     def _advance(self, thread: _Thread, cell: Cell) -> list[_Thread]:
-        node, pieces, gap, wild = thread.node, thread.pieces, thread.gap, thread.wild
+        node, pieces, gap = thread.node, thread.pieces, thread.gap
         children = node.children
         grown = []
         if cell.mark or cell.decoration:
@@ -188,7 +189,7 @@ class WordScan:
                 grown.append(thread)
             child = children.get(cell.letter)
             if child:
-                grown.append(self._move(thread, child, pieces, False, 1 if wild else 0))
+                grown.append(self._move(thread, child, pieces, cell, False))
             return grown
         close = gap == 0 and self._length >= thread.end
         if not (close and pieces == _SPACED):
@@ -196,10 +197,10 @@ class WordScan:
             for reading, letter in cell.readings:
                 child = children.get(reading)
                 if child:
-                    grown.append(self._move(thread, child, longer, letter, 1 if wild else 0))
+                    grown.append(self._move(thread, child, longer, cell, letter))
             if cell.wildcard and close:
                 grown += [
-                    self._move(thread, child, _LONG, False, 2)
+                    self._move(thread, child, _LONG, cell, False)._replace(wild=True, doubtful=True)
                     for letter, child in children.items()
                     if letter != " "
                 ]
@@ -214,12 +215,19 @@ class WordScan:
             elif cell.gap == "tight" and gap == 0:
                 grown.append(thread._replace(gap=1))
             if " " in children and gap == 0 and pieces != _SPACED:
-                grown.append(self._move(thread, children[" "], _LONG, False, 1 if wild else 0))
+                grown.append(self._move(thread, children[" "], _LONG, cell, False))
         return grown
 
-    def _move(self, thread: _Thread, node: Node, pieces: int, letter: bool, wild: int) -> _Thread:
+    def _move(self, thread: _Thread, node: Node, pieces: int, cell: Cell, letter: bool) -> _Thread:
         return _Thread(
-            node, thread.start, self._length + 1, pieces, 0, thread.lettered or letter, wild
+            node=node,
+            start=thread.start,
+            end=self._length + 1,
+            pieces=pieces,
+            gap=0,
+            lettered=thread.lettered or letter,
+            wild=thread.wild,
+            doubtful=cell.punctuation,
         )
 
     def _end_words(self) -> None:
