@@ -1,10 +1,17 @@
-"""From a text to its continuation, whatever model is behind it."""
+"""From a text to what may follow it, whatever model is behind it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from foreword.completion.window import Window, keep_end
+from foreword.completion.draft import Called, Draft, Drafts, Refused, Scores, TokenModel
+from foreword.completion.healing import Healed, Pieces, heal
+from foreword.completion.safety import Filter, load_filter
+from foreword.completion.suggestion import Policy, Suggestion, Suggestions
+from foreword.completion.window import Window, keep_end, keep_steady, near_end
+from foreword.completion.words import last_words, parts_of, sentence_end
 from foreword.engine.engine import Cancel, LanguageModel, Step
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import UsageError
@@ -13,22 +20,20 @@ from foreword.errors import UsageError
 class Completer:
     """Completes texts with a language model: an engine, or a text graph."""
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, model: LanguageModel, safety: Filter | None = None) -> None:
+        """`safety` keeps bad words out; the default filter where it is None."""
         self.model = model
+        self.safety = load_filter() if safety is None else safety
+        self._scores = Scores(model) if isinstance(model, TokenModel) else None
+        self._pieces: Pieces | None = None
 
     def window(self, text: str, context_tokens: int | None = None) -> Window:
         """Return the end of a text that the model is given, by default half of its context.
 
         Raises UsageError for more tokens than the model holds, PromptError for what is no text.
         """
-        limit = self.model.context // 2 if context_tokens is None else context_tokens
-        if limit < 1:
-            raise UsageError(f"context_tokens: expected 1 or more, found {limit}")
-        if limit > self.model.context:
-            raise UsageError(
-                f"context_tokens: this model holds {self.model.context}, found {limit}"
-            )
         token_ids = self.model.encode(text)
+        limit = self._limit(context_tokens)
         return keep_end(token_ids, limit, self.model.tokenizer, self.model.first_token)
 
     def stream(
@@ -36,3 +41,147 @@ class Completer:
     ) -> Iterator[Step]:
         """Continue what `window` gave; raises what the model's `stream` raises."""
         return self.model.stream(window.token_ids, params, cancel)
+
+    def suggest(
+        self, text: str, policy: Policy | None = None, cancel: Cancel | None = None
+    ) -> Suggestions:
+        """Return what may follow the cursor at the end of a text; no items where none is sure.
+
+        A text in whose window there is a bad word is refused as input, and one after which
+        nothing but bad words came as output. Where the model says how likely its tokens are,
+        the word that the text ends in is healed and there are alternatives; a text graph gives
+        one suggestion, of which it does not say how sure it is. Raises UsageError for a window
+        that the model does not hold, PromptError for what is no text, EngineError.
+        """
+        started = time.perf_counter()
+        policy = policy or Policy()
+        seen, window = self._seen(text, policy)
+        answer = Suggestions((), None, len(window.token_ids), window.dropped)
+        before = 0 if self._scores is None else self._scores.computed_tokens
+        try:
+            if seen.strip():
+                answer = replace(answer, items=self._items(seen, window, policy, cancel))
+        except Called:
+            answer = replace(answer, cancelled=True)
+        except Refused as refused:
+            answer = replace(answer, refused="input" if refused.typed else "output")
+        computed = (
+            self.model.stats.computed_tokens
+            if self._scores is None
+            else self._scores.computed_tokens - before
+        )
+        latency_ms = (time.perf_counter() - started) * 1e3
+        return replace(answer, computed_tokens=computed, latency_ms=latency_ms)
+
+    def _limit(self, context_tokens: int | None) -> int:
+        limit = self.model.context // 2 if context_tokens is None else context_tokens
+        if limit < 1:
+            raise UsageError(f"context_tokens: expected 1 or more, found {limit}")
+        if limit > self.model.context:
+            raise UsageError(
+                f"context_tokens: this model holds {self.model.context}, found {limit}"
+            )
+        return limit
+
+    def _seen(self, text: str, policy: Policy) -> tuple[str, Window]:
+        """Return the end of a text that counts, and its tokens."""
+        limit = self._limit(policy.context_tokens)
+        seen = near_end(text, limit)
+        if policy.context_words is not None:
+            seen = last_words(seen, policy.context_words)
+        token_ids = self.model.encode(seen)
+        first = self.model.first_token
+        window = keep_steady(token_ids, limit, self.model.tokenizer, first)
+        if window.dropped:
+            kept = window.token_ids[first is not None :]
+            raw = b"".join(map(self.model.tokenizer.token_bytes, kept))
+            seen = raw.decode("utf-8", "ignore")
+        return seen, window
+
+    def _items(
+        self, seen: str, window: Window, policy: Policy, cancel: Cancel | None
+    ) -> tuple[Suggestion, ...]:
+        scan = self.safety.scan()
+        if scan.feed(seen) is not None:
+            raise Refused(typed=True)
+        if self._scores is None:
+            return self._whole(seen, window, policy, cancel)
+        healed = heal(window.token_ids, self.model.tokenizer, self.model.first_token)
+        if self._pieces is None:
+            self._pieces = Pieces(self.model.tokenizer)
+        drafts = Drafts(self._scores, self._pieces, healed, scan, policy)
+        return _alternatives(drafts, self._pieces, healed, seen, policy, cancel)
+
+    def _whole(
+        self, seen: str, window: Window, policy: Policy, cancel: Cancel | None
+    ) -> tuple[Suggestion, ...]:
+        """Return what a model gives that says nothing of its tokens, cut to whole words."""
+        params = SamplingParams(max_new_tokens=policy.max_tokens)
+        text, count = "", 0
+        for step in self.model.stream(window.token_ids, params, cancel):
+            if step.finish_reason == "cancelled":
+                raise Called
+            text, count = text + step.text, count + 1
+        text = text.partition("\n")[0]
+        text = text[: sentence_end(text)]
+        ends = [part.end for part in parts_of(text) if part.is_word][: policy.max_words]
+        text = text[: ends[-1]] if ends else ""
+        if not text:
+            return ()
+        scan = self.safety.scan()
+        match = scan.feed(seen + text) or scan.end()
+        if match is not None:
+            raise Refused(match.end <= len(seen))
+        return (Suggestion(text, tokens=count),)
+
+
+def _alternatives(
+    drafts: Drafts,
+    pieces: Pieces,
+    healed: Healed,
+    seen: str,
+    policy: Policy,
+    cancel: Cancel | None,
+) -> tuple[Suggestion, ...]:
+    """Return distinct suggestions, those likeliest by the token first.
+
+    They share the tokens of what is typed and part at the first one beyond it.
+    """
+    threshold, found, firsts = policy.confidence, list[Suggestion](), set[str]()
+    place, banned = 0, frozenset[int]()
+    for _ in range(2 * policy.alternatives):
+        try:
+            draft, suggestion = drafts.grow(seen, {place: banned}, threshold, cancel)
+        except Refused:
+            if not found:
+                raise
+            break
+        if suggestion is not None:
+            first = suggestion.text[: parts_of(suggestion.text)[0].end]
+            if first not in firsts:
+                firsts.add(first)
+                found.append(suggestion)
+        elif not found:
+            return ()
+        if len(found) == policy.alternatives:
+            break
+        if not banned:
+            place = _parting(draft, pieces, len(healed.typed))
+        if place >= len(draft.token_ids):
+            break
+        threshold, banned = 0.0, banned | {draft.token_ids[place]}
+    return tuple(sorted(found, key=_mean_logprob, reverse=True))
+
+
+def _parting(draft: Draft, pieces: Pieces, typed_bytes: int) -> int:
+    """Return the place of the first token of a draft that goes beyond what is typed."""
+    size = 0
+    for place, token_id in enumerate(draft.token_ids):
+        size += len(pieces.of[token_id])
+        if size > typed_bytes:
+            return place
+    return len(draft.token_ids)
+
+
+def _mean_logprob(suggestion: Suggestion) -> float:
+    return (suggestion.logprob or 0.0) / max(suggestion.tokens, 1)

@@ -29,11 +29,11 @@ class Healed(NamedTuple):
 
 
 class Pieces:
-    """The vocabulary by the bytes of its tokens; control tokens have none and are left out."""
+    """The bytes `of` every token, and the tokens by their bytes; control tokens have none."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        pairs = sorted((tokenizer.token_bytes(i), i) for i in range(tokenizer.vocabulary_size))
-        pairs = [pair for pair in pairs if pair[0]]
+        self.of = [tokenizer.token_bytes(i) for i in range(tokenizer.vocabulary_size)]
+        pairs = sorted((piece, i) for i, piece in enumerate(self.of) if piece)
         self._pieces = [piece for piece, _ in pairs]
         self._ids = np.array([token_id for _, token_id in pairs], np.int64)
         self._kept: dict[bytes, NDArray[np.int64]] = {}
@@ -80,13 +80,9 @@ def heal(token_ids: Sequence[int], tokenizer: Tokenizer, start: int | None = Non
 
 def _within_word(tokenizer: Tokenizer, token_ids: Sequence[int], cut: int) -> bool:
     """Return whether the token at `cut` goes on with a word that the one before it began."""
-    before = tokenizer.token_bytes(token_ids[cut - 1]).decode("utf-8", "replace")[-1:]
-    after = tokenizer.token_bytes(token_ids[cut]).decode("utf-8", "replace")[:1]
-    inside = (
-        character.isalnum() or character == "\N{REPLACEMENT CHARACTER}"
-        for character in (before, after)
-    )
-    return bool(before and after) and all(inside)
+    before = tokenizer.token_bytes(token_ids[cut - 1]).decode("utf-8", "replace")[-1:] or " "
+    after = tokenizer.token_bytes(token_ids[cut]).decode("utf-8", "replace")[:1] or " "
+    return all(c.isalnum() or c == "\N{REPLACEMENT CHARACTER}" for c in (before, after))
 
 
 def _after(typed: bytes) -> bytes | None:

@@ -1,11 +1,14 @@
 """Words and characters as a reader counts them, in any script.
 
-A word is a run of characters without white space; in scripts that do not put spaces between
-words (Han, kana, Thai, Lao, Khmer, Burmese …) every character is one. A character is an extended
-grapheme cluster (Unicode Standard Annex 29).
+A word is a run of letters and digits, with the marks within it ("don't", "3.14"); in scripts that
+do not put spaces between words (Han, kana, Thai, Lao, Khmer, Burmese …) every character is one. A
+run of other marks stands by itself, and is no word. A character is an extended grapheme cluster
+(Unicode Standard Annex 29).
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import regex
 
@@ -13,21 +16,33 @@ _UNSPACED = (
     r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}"
     r"\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}\p{Script=Javanese}"
 )
-_WORD = regex.compile(rf"\s*(?:(?=[{_UNSPACED}])\X|(?:(?![{_UNSPACED}\s])\X)+)")
+_LETTER = rf"(?:(?![{_UNSPACED}])(?=[\p{{L}}\p{{N}}])\X)"
+_MARK = r"(?:(?![\s\p{L}\p{N}])\X)"
+_PART = regex.compile(rf"\s*(?:(?=[{_UNSPACED}])\X|{_LETTER}+(?:['’._-]{_LETTER}+)*|{_MARK}+|\S)")
+_WORD = regex.compile(r"[\p{L}\p{N}]")
 _CHARACTER = regex.compile(r"\X")
 # The end of a sentence: its mark, quotes and brackets that close, and then something else.
 _SENTENCE = regex.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*)")
 
 
-def word_ends(text: str) -> list[int]:
-    """Return where each word of a text ends; the spaces before a word belong to it."""
-    return [match.end() for match in _WORD.finditer(text)]
+class Part(NamedTuple):
+    """A word of a text, or a run of marks: up to `end`, with the spaces before it."""
+
+    end: int
+    is_word: bool
+
+
+def parts_of(text: str) -> list[Part]:
+    """Return the words and runs of marks of a text, in order."""
+    return [Part(match.end(), bool(_WORD.search(match.group()))) for match in _PART.finditer(text)]
 
 
 def last_words(text: str, count: int) -> str:
     """Return the end of a text that has its last `count` words, without the space before them."""
-    ends = word_ends(text)
-    return text if len(ends) <= count else text[ends[-count - 1] :].lstrip()
+    parts = parts_of(text)
+    starts = [0, *(part.end for part in parts)]
+    words = [i for i, part in enumerate(parts) if part.is_word]
+    return text if len(words) <= count else text[starts[words[-count]] :].lstrip()
 
 
 def sentence_end(text: str) -> int | None:

@@ -1,0 +1,245 @@
+"""One suggestion as it grows, token by token: when it is right to go on, back up or stop."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from foreword.completion.confidence import calibrated
+from foreword.completion.healing import Healed, Pieces
+from foreword.completion.safety import Match, Scan
+from foreword.completion.suggestion import Policy, Suggestion
+from foreword.completion.words import divides, parts_of, sentence_end
+from foreword.engine.cache import FloatArray
+from foreword.engine.engine import Cancel, LanguageModel
+
+_TRIES = 3
+"""How often a bad word is avoided before there is no suggestion."""
+
+Bans = Mapping[int, frozenset[int]]
+"""Tokens not to be taken, by their place in a draft."""
+
+
+@runtime_checkable
+class TokenModel(LanguageModel, Protocol):
+    """A language model that says how likely every next token is."""
+
+    def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
+        """Return the scores of what follows, [V]; None when called off."""
+        ...
+
+
+class Called(Exception):  # noqa: N818 - no error: the caller asked for it
+    """The request was called off."""
+
+
+class Refused(Exception):  # noqa: N818 - no error: there is just nothing to suggest
+    """Every try ended in a bad word; `typed` tells whether it was there before."""
+
+    def __init__(self, typed: bool) -> None:
+        super().__init__()
+        self.typed = typed
+
+
+class Scores:
+    """What a model says of the next token, remembered for the prompts asked for last."""
+
+    _KEPT = 32
+
+    def __init__(self, model: TokenModel) -> None:
+        self._model = model
+        self._known: OrderedDict[tuple[int, ...], FloatArray] = OrderedDict()
+        self.computed_tokens = 0
+
+    def after(self, token_ids: Sequence[int], cancel: Cancel | None) -> FloatArray:
+        """Return logits [V], not to be changed; raises Called."""
+        key = tuple(token_ids)
+        if key not in self._known:
+            found = self._model.logits(token_ids, cancel)
+            self.computed_tokens += self._model.stats.computed_tokens
+            if found is None:
+                raise Called
+            self._known[key] = found.copy()
+            if len(self._known) > self._KEPT:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+
+@dataclass
+class Draft:
+    """Tokens after a prompt, the logarithms of their probabilities, and their text so far."""
+
+    typed: bytes
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)  # of each token in the text
+    raw: bytes = b""
+    text: str = ""
+    ended: bool = False
+
+    def add(self, token_id: int, logprob: float, piece: bytes) -> str | None:
+        """Add a token and return the text it brings, None where its bytes make none."""
+        text = _text((self.raw + piece)[len(self.typed) :])
+        if text is None:
+            return None
+        new = text[len(self.text) :]
+        self.token_ids.append(token_id)
+        self.logprobs.append(logprob)
+        self.offsets.append(len(self.text))
+        self.raw, self.text = self.raw + piece, text
+        return new
+
+    def back_to(self, place: int, sizes: Sequence[int]) -> None:
+        """Take back the tokens from `place` on; `sizes` are the bytes of all."""
+        self.raw = self.raw[: sum(sizes[:place])]
+        self.text = _text(self.raw[len(self.typed) :]) or ""
+        del self.token_ids[place:], self.logprobs[place:], self.offsets[place:]
+        self.ended = False
+
+    def sums(self, ends: Sequence[int]) -> list[float]:
+        """Return the logarithms of the probabilities of the parts that end there, and the rest."""
+        found = [0.0] * (len(ends) + 1)
+        for offset, logprob in zip(self.offsets, self.logprobs, strict=True):
+            found[bisect_right(ends, offset)] += logprob
+        return found
+
+
+class Drafts:
+    """Drafts after one healed prompt, whose text the `scan` has read."""
+
+    def __init__(
+        self, scores: Scores, pieces: Pieces, healed: Healed, scan: Scan, policy: Policy
+    ) -> None:
+        self._scores, self._pieces, self._healed = scores, pieces, healed
+        self._scan, self._policy = scan, policy
+
+    def grow(
+        self, before: str, bans: Bans, threshold: float, cancel: Cancel | None
+    ) -> tuple[Draft, Suggestion | None]:
+        """Return a draft, and what of it is fit to be shown after the text `before`.
+
+        None where the first word is less sure than `threshold`. Raises Called, and Refused
+        where bad words are all there is: the token that begins one is banned, three times.
+        """
+        draft, scans = Draft(self._healed.typed), [self._scan]
+        taken = {place: set(tokens) for place, tokens in bans.items()}
+        for _ in range(_TRIES + 1):
+            match = self._extend(draft, scans, taken, threshold, cancel)
+            if match is None:
+                suggestion = self._fit(draft, threshold)
+                if suggestion is None or not divides(before, suggestion.text):
+                    return draft, None
+                scan = self._scan.copy()
+                match = scan.feed(suggestion.text) or scan.end()
+                if match is None:
+                    return draft, suggestion
+            typed_already = match.end <= len(before)
+            place = max(bisect_right(draft.offsets, match.start - len(before)) - 1, 0)
+            taken.setdefault(place, set()).add(draft.token_ids[place])
+            draft.back_to(place, [len(self._pieces.of[i]) for i in draft.token_ids])
+            del scans[place + 1 :]
+        raise Refused(typed_already)
+
+    def _extend(
+        self,
+        draft: Draft,
+        scans: list[Scan],
+        taken: Mapping[int, set[int]],
+        threshold: float,
+        cancel: Cancel | None,
+    ) -> Match | None:
+        """Add tokens until there is enough, or until a bad word is certain."""
+        room = self._policy.max_tokens + len(draft.typed)
+        while (
+            not draft.ended and len(draft.token_ids) < room and self._wants_more(draft, threshold)
+        ):
+            token_id, logprob = self._next(draft, taken.get(len(draft.token_ids), set()), cancel)
+            piece = self._pieces.of[token_id] if token_id is not None else b""
+            new = draft.add(token_id, logprob, piece) if token_id is not None and piece else None
+            if new is None:
+                draft.ended = True  # by a control token, or by what is no text
+                return None
+            scans.append(scans[-1].copy())
+            match = scans[-1].feed(new)
+            if match is not None:
+                return match
+        return None
+
+    def _next(
+        self, draft: Draft, banned: set[int], cancel: Cancel | None
+    ) -> tuple[int | None, float]:
+        """Return the likeliest token and the logarithm of its probability among those allowed."""
+        logits = self._scores.after([*self._healed.token_ids, *draft.token_ids], cancel)
+        rest = draft.typed[len(draft.raw) :]
+        ids = self._pieces.fitting(rest) if rest else None
+        scores = logits if ids is None else logits[ids]
+        if banned:
+            places = list(banned) if ids is None else np.flatnonzero(np.isin(ids, list(banned)))
+            scores = scores.copy()
+            scores[places] = -np.inf
+        best = int(scores.argmax()) if scores.size else 0
+        if not scores.size or not np.isfinite(scores[best]):
+            return None, 0.0
+        top = scores[best]
+        logprob = -float(np.log(np.exp(scores - top).sum()))
+        return (best if ids is None else int(ids[best])), logprob
+
+    def _wants_more(self, draft: Draft, threshold: float) -> bool:
+        text = draft.text
+        if "\n" in text or sentence_end(text) is not None:
+            return False
+        parts = parts_of(text)
+        growing = bool(parts) and parts[-1].end == len(text)
+        words = sum(part.is_word for part in parts)
+        if words > self._policy.max_words:
+            return False
+        if words == self._policy.max_words and not (growing and parts[-1].is_word):
+            return False
+        # A word grows less likely with every token: what is below the bar stays there.
+        ends = [part.end for part in parts]
+        logprobs = draft.sums(ends[:-1] if growing else ends)
+        return all(self._sure(i, logprob, threshold) for i, logprob in enumerate(logprobs))
+
+    def _sure(self, word: int, logprob: float, threshold: float) -> bool:
+        bar = self._policy.confidence if word else threshold
+        return calibrated(logprob) >= bar
+
+    def _fit(self, draft: Draft, threshold: float) -> Suggestion | None:
+        """Return the whole words of a draft that are sure enough, None where there are none."""
+        text = draft.text.partition("\n")[0]
+        end = sentence_end(draft.text)
+        whole = draft.ended or text != draft.text or end is not None
+        if end is not None:
+            text = text[:end]
+        parts = parts_of(text)
+        if parts and parts[-1].end == len(text) and not whole:
+            parts.pop()
+        logprobs = draft.sums([part.end for part in parts])
+        end = words = 0
+        for i, part in enumerate(parts):
+            words += part.is_word
+            if words > self._policy.max_words or not self._sure(i, logprobs[i], threshold):
+                break
+            end = part.end
+        if not any(part.is_word and part.end <= end for part in parts):
+            return None
+        tokens = sum(offset < end for offset in draft.offsets)
+        return Suggestion(
+            text[:end], sum(draft.logprobs[:tokens]), tokens, round(calibrated(logprobs[0]), 4)
+        )
+
+
+def _text(raw: bytes) -> str | None:
+    """Return the whole characters of bytes, None where they are no UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        if error.reason != "unexpected end of data":
+            return None
+        return raw[: error.start].decode()
