@@ -57,6 +57,7 @@ FENCED: dict[str, set[str]] = {
     "keras_hub": {"text_graph/", "sources/keras.py"},
     "typer": {"cli/"},
     "rich": {"cli/"},
+    "prompt_toolkit": {"cli/editor/"},
     "distributed": {"tune/cluster.py"},
 }
 
@@ -68,6 +69,7 @@ HEAVY = {
     "h5py",
     "keras",
     "numpy",
+    "prompt_toolkit",
     "tensorflow",
     "tokenizers",
 }
@@ -232,6 +234,7 @@ def test_the_parts_import_each_other_in_no_circle() -> None:
         ("sources/resolve.py", "import keras_hub"),
         ("engine/engine.py", "from rich.console import Console"),
         ("tune/search.py", "from distributed import Client"),
+        ("cli/type_.py", "def late():\n    from prompt_toolkit import Application"),
     ],
 )
 def test_a_forbidden_import_is_found_wherever_it_stands(file: str, source: str) -> None:

@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from foreword import __version__
-from foreword.cli import complete, convert, inspect, list_, pull, quantize, remove, report, tune
+from foreword.cli import (
+    complete,
+    convert,
+    inspect,
+    list_,
+    pull,
+    quantize,
+    remove,
+    report,
+    tune,
+    type_,
+)
 from foreword.cli.console import INTERRUPTED, print_error
 
 app = typer.Typer(
@@ -22,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("complete")(complete.complete)
+app.command("type")(type_.type_)
 app.command("pull")(pull.pull)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)

@@ -1,0 +1,1 @@
+"""The terminal editor: a text, and what a model suggests at its cursor."""

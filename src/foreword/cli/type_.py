@@ -1,0 +1,102 @@
+"""`foreword type`: write in the terminal, with suggestions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foreword.cli.console import guarded, is_terminal
+from foreword.errors import UsageError
+
+if TYPE_CHECKING:
+    from foreword.cli.editor.worker import Opened
+    from foreword.completion.safety import Filter
+    from foreword.completion.suggestion import Policy
+
+
+@guarded
+def type_(
+    file: Annotated[
+        Path | None, typer.Argument(help="The text file to edit; made when it is saved.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="A bundle's path or its name, or a text graph's file."),
+    ] = None,
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(help="Tokens of the text the model is given; half its context by default."),
+    ] = None,
+    context_words: Annotated[
+        int | None, typer.Option(help="Words of the text the model is given, at most.")
+    ] = None,
+    max_words: Annotated[int, typer.Option(help="Words of a suggestion, at most.")] = 4,
+    alternatives: Annotated[int, typer.Option(help="Suggestions to choose from.")] = 1,
+    confidence: Annotated[
+        float | None, typer.Option(help="Silent where the model is less sure; 0: never silent.")
+    ] = None,
+    safety: Annotated[
+        str, typer.Option(help="Words that are not suggested: off, default or strict.")
+    ] = "default",
+    threads: Annotated[int | None, typer.Option(help="Threads; chosen by default.")] = None,
+) -> None:
+    """Edit FILE, with what may come next shown dimly behind the cursor.
+
+    Tab takes all of it, Ctrl-Right a word, Alt-] shows another, Esc none. Ctrl-S saves, Ctrl-O
+    opens another file, Ctrl-Z undoes, Ctrl-Q leaves. Nothing waits for the model, and nothing
+    typed leaves the machine.
+    """
+    from foreword.cli.editor.text_file import TextFile, read
+    from foreword.cli.models import is_text_graph, ready
+    from foreword.completion.confidence import DEFAULT_CONFIDENCE
+    from foreword.completion.safety import load_filter
+    from foreword.completion.suggestion import Policy
+    from foreword.engine.load import check_threads
+
+    policy = Policy(
+        context_tokens=context_tokens,
+        context_words=context_words,
+        max_words=max_words,
+        alternatives=alternatives,
+        confidence=DEFAULT_CONFIDENCE if confidence is None else confidence,
+    )
+    check_threads(threads)
+    words = load_filter(safety)
+    if not is_terminal(sys.stdin) or not is_terminal(sys.stdout):
+        raise UsageError(
+            "expected a terminal to edit in, found a pipe or a file: "
+            "'foreword complete' continues a text from a pipe"
+        )
+    if os.environ.get("TERM", "dumb") == "dumb":
+        raise UsageError("expected a terminal that can move its cursor, found TERM=dumb: set TERM")
+    text = TextFile() if file is None else read(file)
+    # Fetching and converting happens once, and is watched; loading goes on behind the editor.
+    if model is None or not is_text_graph(model):
+        model = str(ready(model, quiet=False))
+    name = Path(model).absolute().name
+
+    from foreword.cli.editor.app import Editor
+
+    def open_model() -> Opened:
+        return _opened(model, threads, policy, words)
+
+    Editor(text, name, open_model).run()
+
+
+def _opened(model: str, threads: int | None, policy: Policy, words: Filter) -> Opened:
+    """Load a model and run it once, so that the first suggestion comes as fast as the others."""
+    from foreword.cli.editor.worker import Opened
+    from foreword.cli.models import opened
+    from foreword.completion.completer import Completer
+    from foreword.completion.session import Session
+
+    loaded, _ = opened(model, threads, quiet=True)
+    completer = Completer(loaded, words)
+    completer.suggest("The", replace(policy, max_words=1, alternatives=1))
+    limit = loaded.context // 2 if policy.context_tokens is None else policy.context_tokens
+    return Opened(Session(completer, policy), limit, loaded.close)
