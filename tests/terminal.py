@@ -83,6 +83,10 @@ class Terminal:
         """Wait for words in the two lowest lines."""
         self.until(lambda: words in " ".join(self.rows[-2:]))
 
+    def end(self, signal_number: int) -> None:
+        """Send a signal to the command."""
+        self._child.kill(signal_number)
+
     def ends(self) -> int:
         """Wait until the command is over and return its exit status."""
         self._child.expect(pexpect.EOF, timeout=_PATIENCE_S)

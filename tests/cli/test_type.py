@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_a_suggestion_is_seen_accepted_and_saved(
         sees(opened, TEXT, suggested[0])
         opened.until(lambda: "sure" in opened.status)
         assert f"{bundle.name} | " in opened.status
-        assert f"of {CONTEXT // 2}, " in opened.status
+        assert f"/{CONTEXT // 2}, " in opened.status
         assert "0;2m" + suggested[0][:3] in opened.raw  # dim
 
         typed = TEXT + suggested[0][:1]
@@ -85,7 +86,7 @@ def test_a_suggestion_is_changed_and_dismissed_and_a_name_is_asked_for(
 ) -> None:
     path = tmp_path / "new.txt"
     with terminal("type", "--model", bundle, *ALWAYS, NO_COLOR="1") as opened:
-        opened.says("Tab accept")
+        opened.says("Tab all")
         opened.type(pasted(TEXT))
         sees(opened, TEXT, suggested[0])
         opened.type(ALT_BRACKET)
@@ -108,7 +109,7 @@ def test_a_suggestion_is_changed_and_dismissed_and_a_name_is_asked_for(
 
 def test_a_bad_word_is_answered_in_helpful_words(bundle: Path) -> None:
     with terminal("type", "--model", bundle, *ALWAYS) as opened:
-        opened.says("Tab accept")
+        opened.says("Tab all")
         opened.type("what a shit ")
         opened.says("mind your language")
         opened.type(ctrl("q"), "n")
@@ -129,6 +130,24 @@ def test_a_damaged_model_leaves_an_editor(bundle: Path, tmp_path: Path) -> None:
         assert opened.ends() == 0
         assert "Traceback" not in opened.raw
     assert path.read_text() == "still here"
+
+
+def test_what_was_not_saved_is_rescued_when_the_editor_is_ended(
+    bundle: Path, tmp_path: Path
+) -> None:
+    path, rescued = tmp_path / "letter.txt", tmp_path / "letter.txt.rescued"
+    path.write_text("saved\n")
+    rescued.write_text("of another day")
+    with terminal("type", path, "--model", bundle, *ALWAYS) as opened:
+        opened.says("Tab all")
+        opened.type("lost")
+        opened.until(lambda: opened.rows[1] == "lost")
+        opened.end(signal.SIGHUP)
+        opened.until(lambda: any("what was not saved is in" in row for row in opened.rows))
+        assert opened.ends() == 128 + signal.SIGHUP
+    assert path.read_text() == "saved\n"
+    assert rescued.read_text() == "of another day"
+    assert (tmp_path / "letter.txt.rescued1").read_text() == "saved\nlost"
 
 
 def test_a_pipe_is_no_place_to_edit_in(bundle: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,7 @@ def type_(
     opens another file, Ctrl-Z undoes, Ctrl-Q leaves. Nothing waits for the model, and nothing
     typed leaves the machine.
     """
+    from foreword.bundle.store import open_bundle
     from foreword.cli.editor.text_file import TextFile, read
     from foreword.cli.models import is_text_graph, ready
     from foreword.completion.confidence import DEFAULT_CONFIDENCE
@@ -77,7 +79,7 @@ def type_(
     text = TextFile() if file is None else read(file)
     # Fetching and converting happens once, and is watched; loading goes on behind the editor.
     if model is None or not is_text_graph(model):
-        model = str(ready(model, quiet=False))
+        model = str(open_bundle(ready(model, quiet=False)).path)
     name = Path(model).absolute().name
 
     from foreword.cli.editor.app import Editor
@@ -85,6 +87,8 @@ def type_(
     def open_model() -> Opened:
         return _opened(model, threads, policy, words)
 
+    # A terminal that is closed ends a command as SIGTERM does.
+    signal.signal(signal.SIGHUP, lambda number, _: sys.exit(128 + number))
     Editor(text, name, open_model).run()
 
 

@@ -166,21 +166,19 @@ def line(state: State) -> str:
 
 def test_the_status_line_follows_the_model(state: State) -> None:
     fresh = State(Asked(), "tiny")
-    assert (
-        status_line(fresh, "letter.txt", modified=True) == "letter.txt (changed) | tiny | loading"
-    )
+    assert status_line(fresh, "letter.txt", modified=True) == "letter.txt* | tiny | loading"
     assert line(state) == "letter.txt | tiny | ready"
     state.receive(Answer("I like", found(" to go")))
-    assert line(state) == "letter.txt | tiny | 12 ms | context 7 of 256, 5 computed | 50% sure"
+    assert line(state) == "letter.txt | tiny | 12 ms | 50% sure | context 7/256, 5 computed"
     state.moved("I like t", "")
     state.receive(Answer("I like t", found("o go", computed=0)))
-    assert "context 7 of 256, typed through" in line(state)
+    assert "context 7/256, typed through" in line(state)
     state.moved("I like to go", "")
     state.receive(Answer("I like to go", found(" home", computed=0)))
-    assert "context 7 of 256, foreseen" in line(state)
+    assert "context 7/256, known already" in line(state)
     state.moved("I liken", "")
     state.receive(Answer("I liken", found()))
-    assert line(state).endswith("| not sure enough")
+    assert "| not sure enough |" in line(state)
 
 
 def test_the_status_line_says_why_there_is_no_suggestion(state: State) -> None:
@@ -191,15 +189,15 @@ def test_the_status_line_says_why_there_is_no_suggestion(state: State) -> None:
     state.receive(Failed("not a number", final=False))
     assert line(state).endswith("no suggestions: not a number")
     state.receive(Answer("I like", found(" it")))
-    assert line(state).endswith("50% sure")
+    assert "50% sure" in line(state)
     unsure = found(" it")
     state.receive(
         Answer("I like", replace(unsure, items=(replace(unsure.items[0], confidence=None),)))
     )
-    assert line(state).endswith("5 computed")
+    assert "sure" not in line(state)
 
 
 def test_a_model_that_failed_to_load_is_not_loading_any_more() -> None:
     state = State(Asked(), "tiny")
     state.receive(Failed("it is damaged", final=True))
-    assert line(state) == "letter.txt | tiny | no suggestions: it is damaged"
+    assert line(state) == "letter.txt | no suggestions: it is damaged"

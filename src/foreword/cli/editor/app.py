@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
+from foreword.cli.console import note
 from foreword.cli.editor import text_file
 from foreword.cli.editor.keys import bindings
 from foreword.cli.editor.state import State
@@ -68,9 +70,19 @@ class Editor:
         return self.message or status_line(self.state, self.file.name, self.modified)
 
     def run(self) -> None:
-        """Edit until the person leaves; the model is loaded meanwhile."""
+        """Edit until the person leaves; the model is loaded meanwhile.
+
+        However else it ends, what was not saved is put in a file beside the text's. Raises
+        OutputError when the terminal is closed.
+        """
         try:
             self.app.run(pre_run=self.worker.start)
+        except EOFError:
+            self._rescue()
+            raise OutputError("the terminal was closed: expected it to stay") from None
+        except BaseException:
+            self._rescue()
+            raise
         finally:
             self.worker.close()
 
@@ -167,6 +179,18 @@ class Editor:
             return
         self.text.reset(Document(self.file.text, len(self.file.text)))
         self.message = f"opened {self.file.name}" if self.file.stamp else f"{self.file.name} is new"
+
+    def _rescue(self) -> None:
+        if not self.modified:
+            return
+        beside = self.file.path or Path(self.file.name)
+        names = (beside.with_name(f"{beside.name}.rescued{n or ''}") for n in itertools.count())
+        path = next(path for path in names if not path.exists())
+        try:
+            text_file.write(self.file.at(path), self.text.text)
+            note(f"what was not saved is in {path}")
+        except OutputError as error:
+            note(str(error))
 
     def _line_given(self, line: Buffer) -> bool:
         self.answer(line.text)

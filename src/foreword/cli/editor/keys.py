@@ -59,6 +59,7 @@ def bindings(editor: Editor) -> KeyBindings:
         editor.open()
 
     @keys.add("c-q", filter=writing)
+    @keys.add("<sigint>", filter=writing)
     @keys.add("c-c", filter=writing)
     def _(_: KeyPressEvent) -> None:
         editor.quit()
