@@ -18,7 +18,7 @@ from foreword.completion.words import divides, parts_of, sentence_end
 from foreword.engine.cache import FloatArray
 from foreword.engine.engine import Cancel, LanguageModel
 
-_TRIES = 3
+TRIES = 3
 """How often a bad word is avoided before there is no suggestion."""
 
 Bans = Mapping[int, frozenset[int]]
@@ -28,6 +28,11 @@ Bans = Mapping[int, frozenset[int]]
 @runtime_checkable
 class TokenModel(LanguageModel, Protocol):
     """A language model that says how likely every next token is."""
+
+    @property
+    def end_tokens(self) -> Sequence[int]:
+        """Tokens with which the model ends a text."""
+        ...
 
     def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
         """Return the scores of what follows, [V]; None when called off."""
@@ -129,7 +134,7 @@ class Drafts:
         """
         draft, scans = Draft(self._healed.typed), [self._scan]
         taken = {place: set(tokens) for place, tokens in bans.items()}
-        for _ in range(_TRIES + 1):
+        for _ in range(TRIES + 1):
             match = self._extend(draft, scans, taken, threshold, cancel)
             if match is None:
                 suggestion = self._fit(draft, threshold)

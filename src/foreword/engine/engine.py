@@ -16,7 +16,7 @@ from foreword.engine.prefix import Prefix, plan
 from foreword.engine.sampling import Sampler, SamplingParams, log_probability
 from foreword.errors import EngineError, PromptError
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "cancelled", "refused"]
 
 
 class Cancel(Protocol):
