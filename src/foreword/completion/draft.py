@@ -34,6 +34,10 @@ class TokenModel(LanguageModel, Protocol):
         """Tokens with which the model ends a text."""
         ...
 
+    def checked(self, token_ids: Sequence[int]) -> list[int]:
+        """Return a prompt as the model takes it; raises PromptError where it does not."""
+        ...
+
     def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
         """Return the scores of what follows, [V]; None when called off."""
         ...

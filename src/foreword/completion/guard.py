@@ -36,7 +36,7 @@ def guarded(
     if scan.feed(prompt) is not None:
         raise _refused()
     if isinstance(model, TokenModel):
-        return _Guarded(model, list(token_ids), params, scan, len(prompt)).steps(cancel)
+        return _Guarded(model, model.checked(token_ids), params, scan, len(prompt)).steps(cancel)
     return _watched(model.stream(token_ids, params, cancel), scan, len(prompt))
 
 
