@@ -11,7 +11,7 @@ import numpy as np
 
 from foreword.bundle.tokenizer import TextStream
 from foreword.completion.draft import TRIES, TokenModel
-from foreword.completion.safety import Filter, Match, Scan
+from foreword.completion.safety import Filter, Scan
 from foreword.engine.engine import Cancel, FinishReason, LanguageModel, Step, StreamStats
 from foreword.engine.sampling import Sampler, SamplingParams, log_probability
 from foreword.errors import RefusedError
@@ -26,8 +26,8 @@ def guarded(
 ) -> Iterator[Step]:
     """Continue a prompt as `stream` does; text that may yet become a bad word is held back.
 
-    The token that would complete one is not taken: what is generated goes back to where the
-    word begins, takes another token there, and goes on; after three tries it ends with
+    The token that would complete one is not taken; where that does not help, what is generated
+    goes back to where the word begins, and goes on with another. After three tries it ends with
     `finish_reason` "refused". So it does at once for a model that only streams. Raises
     RefusedError for a prompt with a bad word, before any text, and what `stream` raises.
     """
@@ -102,21 +102,20 @@ class _Guarded:
             if match.end <= self._before:
                 raise _refused()
             if not tries:
-                yield self._given(Step(None, "", finish_reason="refused"), self._begin(match))
+                shown = match.start - self._before
+                yield self._given(Step(None, "", finish_reason="refused"), shown)
                 return
+            # Another end for the word; at last another word.
+            self._back(match.end - 1 if tries > 1 else match.start)
             tries -= 1
-            self._back(match)
 
     def _given(self, step: Step, safe: int) -> Step:
         shown, self._shown = self._shown, max(safe, self._shown)
         return replace(step, text=self._text[shown : self._shown])
 
-    def _begin(self, match: Match) -> int:
-        return match.start - self._before
-
-    def _back(self, match: Match) -> None:
-        """Go back to where a bad word begins, and ban the token that begins it."""
-        place = max(bisect_right(self._offsets, self._begin(match)) - 1, 0)
+    def _back(self, position: int) -> None:
+        """Go back to before the token with a character of prompt and text, and ban it there."""
+        place = max(bisect_right(self._offsets, position - self._before) - 1, 0)
         place = min(place, len(self._ids) - 1)  # what was held back to the end has no token
         self._bans.setdefault(place, []).append(self._ids[place])
         self._bans = {at: ids for at, ids in self._bans.items() if at <= place}
