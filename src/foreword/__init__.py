@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foreword import text_graph
     from foreword.completion.completer import Completer
+    from foreword.completion.session import Session
+    from foreword.completion.suggestion import Policy
     from foreword.convert import convert
     from foreword.engine.engine import Engine, Step
     from foreword.engine.load import load
@@ -25,7 +27,9 @@ __all__ = [
     "Completer",
     "Engine",
     "ForewordError",
+    "Policy",
     "SamplingParams",
+    "Session",
     "Step",
     "__version__",
     "convert",
@@ -37,7 +41,9 @@ _HOMES = {
     "Completer": "foreword.completion.completer",
     "Engine": "foreword.engine.engine",
     "ForewordError": "foreword.errors",
+    "Policy": "foreword.completion.suggestion",
     "SamplingParams": "foreword.engine.sampling",
+    "Session": "foreword.completion.session",
     "Step": "foreword.engine.engine",
     "convert": "foreword.convert",
     "load": "foreword.engine.load",

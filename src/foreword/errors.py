@@ -10,6 +10,7 @@
     ├── QualityError              a conversion lost more of the model than its recipe may
     ├── BundleError               a bundle is missing, damaged or of another version
     ├── ClusterError              a Dask cluster is out of reach, or cannot run Foreword
+    ├── RefusedError              the safety filter refuses the text (exit status 3)
     └── EngineError               the model could not run
         └── PromptError           the prompt cannot be given to this model
 
@@ -59,6 +60,12 @@ class BundleError(ForewordError):
 
 class ClusterError(ForewordError):
     """A Dask cluster is out of reach, or its workers cannot run Foreword."""
+
+
+class RefusedError(ForewordError):
+    """The safety filter refuses the text."""
+
+    exit_status = 3
 
 
 class EngineError(ForewordError):

@@ -18,6 +18,13 @@ from foreword.cli.console import (
     print_json,
 )
 from foreword.cli.models import opened
+from foreword.cli.suggestions import (
+    SafetyOption,
+    json_refusal,
+    policy_of,
+    print_suggestions,
+    refused_output,
+)
 from foreword.errors import PromptError, UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +52,20 @@ def complete(
         int | None,
         typer.Option(help="Tokens of the text the model is given; half its context by default."),
     ] = None,
+    context_words: Annotated[
+        int | None, typer.Option(help="Words of the text the model is given, at most.")
+    ] = None,
+    alternatives: Annotated[
+        int | None, typer.Option(help="Give so many suggestions of a few whole words.")
+    ] = None,
+    max_words: Annotated[
+        int | None, typer.Option(help="Words of a suggestion: 4 by default.")
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Suggest only words this sure (0 to 1), or nothing."),
+    ] = None,
+    safety: SafetyOption = "default",
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.0,
     top_k: Annotated[int, typer.Option(help="Sample from the k likeliest; 0: all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Sample from this share of probability.")] = 1.0,
@@ -62,6 +83,7 @@ def complete(
     """
     from foreword.cli.models import is_text_graph
     from foreword.completion.completer import Completer
+    from foreword.completion.safety import load_filter
     from foreword.engine.load import check_threads
     from foreword.engine.sampling import SamplingParams
 
@@ -77,21 +99,26 @@ def complete(
         max_new_tokens=max_new_tokens,
         stop=tuple(stop or ()),
     )
-    if context_tokens is not None and context_tokens < 1:
-        raise UsageError(f"context_tokens: expected 1 or more, found {context_tokens}")
+    suggesting = (alternatives, max_words, confidence) != (None, None, None)
+    policy = policy_of(context_tokens, context_words, alternatives, max_words, confidence)
     check_threads(threads)
+    words = load_filter(safety)
     prompt = _prompt(text)
     loaded, name = opened(model, threads, quiet)
     try:
-        completer = Completer(loaded)
-        window = completer.window(prompt, context_tokens)
+        completer = Completer(loaded, words)
+        if suggesting:
+            print_suggestions(completer.suggest(prompt, policy), as_json, quiet, name)
+            return
+        window = completer.window(prompt, context_tokens, context_words)
         if window.dropped and not quiet:
             note(
                 f"the text has {len(window.token_ids) + window.dropped} tokens: its last "
                 f"{len(window.token_ids)} are used (--context-tokens)"
             )
         if as_json:
-            print_json(_as_json(completer, window, params, name))
+            with json_refusal():
+                print_json(_as_json(completer, window, params, name))
         else:
             _stream(completer, window, params, prompt)
         stats = loaded.stats
@@ -135,12 +162,16 @@ def _stream(completer: Completer, window: Window, params: SamplingParams, prompt
             print(shown(step.text), end="", flush=True)
     finally:
         print(flush=True)
+    if step.finish_reason == "refused":
+        raise refused_output()
 
 
 def _as_json(
     completer: Completer, window: Window, params: SamplingParams, name: str
 ) -> dict[str, Any]:
     steps = list(completer.stream(window, params))
+    if steps[-1].finish_reason == "refused":
+        raise refused_output()
     model = completer.model
     stats = model.stats
     return {

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from foreword.completion.draft import Called, Draft, Drafts, Refused, Scores, TokenModel
+from foreword.completion.guard import guarded
 from foreword.completion.healing import Healed, Pieces, heal
 from foreword.completion.safety import Filter, load_filter
 from foreword.completion.suggestion import Policy, Suggestion, Suggestions
@@ -27,20 +28,31 @@ class Completer:
         self._scores = Scores(model) if isinstance(model, TokenModel) else None
         self._pieces: Pieces | None = None
 
-    def window(self, text: str, context_tokens: int | None = None) -> Window:
+    def window(
+        self, text: str, context_tokens: int | None = None, context_words: int | None = None
+    ) -> Window:
         """Return the end of a text that the model is given, by default half of its context.
 
-        Raises UsageError for more tokens than the model holds, PromptError for what is no text.
+        At most `context_tokens` of it, and `context_words`. Raises UsageError for more tokens
+        than the model holds or fewer than 1, PromptError for what is no text.
         """
-        token_ids = self.model.encode(text)
         limit = self._limit(context_tokens)
-        return keep_end(token_ids, limit, self.model.tokenizer, self.model.first_token)
+        if context_words is not None and context_words < 1:
+            raise UsageError(f"context_words: expected 1 or more, found {context_words}")
+        token_ids = self.model.encode(text)
+        window = keep_end(token_ids, limit, self.model.tokenizer, self.model.first_token)
+        if context_words is None:
+            return window
+        few = self.window(last_words(text, context_words), limit)
+        return replace(few, dropped=len(token_ids) - len(few.token_ids))
 
     def stream(
         self, window: Window, params: SamplingParams | None = None, cancel: Cancel | None = None
     ) -> Iterator[Step]:
-        """Continue what `window` gave; raises what the model's `stream` raises."""
-        return self.model.stream(window.token_ids, params, cancel)
+        """Continue what `window` gave, without a bad word; see `guard.guarded`."""
+        return guarded(
+            self.model, window.token_ids, params or SamplingParams(), self.safety, cancel
+        )
 
     def suggest(
         self, text: str, policy: Policy | None = None, cancel: Cancel | None = None

@@ -18,7 +18,7 @@ from foreword.completion.words import divides, parts_of, sentence_end
 from foreword.engine.cache import FloatArray
 from foreword.engine.engine import Cancel, LanguageModel
 
-_TRIES = 3
+TRIES = 3
 """How often a bad word is avoided before there is no suggestion."""
 
 Bans = Mapping[int, frozenset[int]]
@@ -28,6 +28,15 @@ Bans = Mapping[int, frozenset[int]]
 @runtime_checkable
 class TokenModel(LanguageModel, Protocol):
     """A language model that says how likely every next token is."""
+
+    @property
+    def end_tokens(self) -> Sequence[int]:
+        """Tokens with which the model ends a text."""
+        ...
+
+    def checked(self, token_ids: Sequence[int]) -> list[int]:
+        """Return a prompt as the model takes it; raises PromptError where it does not."""
+        ...
 
     def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
         """Return the scores of what follows, [V]; None when called off."""
@@ -125,11 +134,12 @@ class Drafts:
         """Return a draft, and what of it is fit to be shown after the text `before`.
 
         None where the first word is less sure than `threshold`. Raises Called, and Refused
-        where bad words are all there is: the token that begins one is banned, three times.
+        where bad words are all there is: the token that ends one is banned, at the third try the
+        one that begins it.
         """
         draft, scans = Draft(self._healed.typed), [self._scan]
         taken = {place: set(tokens) for place, tokens in bans.items()}
-        for _ in range(_TRIES + 1):
+        for tries in range(TRIES, -1, -1):
             match = self._extend(draft, scans, taken, threshold, cancel)
             if match is None:
                 suggestion = self._fit(draft, threshold)
@@ -140,7 +150,9 @@ class Drafts:
                 if match is None:
                     return draft, suggestion
             typed_already = match.end <= len(before)
-            place = max(bisect_right(draft.offsets, match.start - len(before)) - 1, 0)
+            # Another end for the word; at last another word.
+            at = (match.end - 1 if tries > 1 else match.start) - len(before)
+            place = max(bisect_right(draft.offsets, at) - 1, 0)
             taken.setdefault(place, set()).add(draft.token_ids[place])
             draft.back_to(place, [len(self._pieces.of[i]) for i in draft.token_ids])
             del scans[place + 1 :]

@@ -79,9 +79,11 @@ def heal(token_ids: Sequence[int], tokenizer: Tokenizer, start: int | None = Non
 
 
 def _within_word(tokenizer: Tokenizer, token_ids: Sequence[int], cut: int) -> bool:
-    """Return whether the token at `cut` goes on with a word that the one before it began."""
+    """Return whether the token at `cut` goes on with a word, or a space, of the one before it."""
     before = tokenizer.token_bytes(token_ids[cut - 1]).decode("utf-8", "replace")[-1:] or " "
     after = tokenizer.token_bytes(token_ids[cut]).decode("utf-8", "replace")[:1] or " "
+    if before == " ":
+        return True
     return all(c.isalnum() or c == "\N{REPLACEMENT CHARACTER}" for c in (before, after))
 
 

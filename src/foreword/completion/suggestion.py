@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from foreword.completion.confidence import DEFAULT_CONFIDENCE
@@ -10,7 +10,7 @@ from foreword.errors import UsageError
 
 Refused = Literal["input", "output"]
 
-_MOST_WORDS, _MOST_TOKENS, _MOST_ALTERNATIVES = 100, 256, 16
+_MOST = {"max_words": 100, "max_tokens": 256, "alternatives": 16}
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,13 @@ class Policy:
     confidence: float = DEFAULT_CONFIDENCE
 
     def __post_init__(self) -> None:
-        most = {
-            "context_tokens": 1 << 30,
-            "context_words": 1 << 30,
-            "max_words": _MOST_WORDS,
-            "max_tokens": _MOST_TOKENS,
-            "alternatives": _MOST_ALTERNATIVES,
-        }
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None and field.name in most and not 1 <= value <= most[field.name]:
-                raise UsageError(f"{field.name}: expected 1 to {most[field.name]}, found {value}")
+        for name in ("context_tokens", "context_words"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name}: expected 1 or more, found {value}")
+        for name, most in _MOST.items():
+            if not 1 <= (value := getattr(self, name)) <= most:
+                raise UsageError(f"{name}: expected 1 to {most}, found {value}")
         if not 0 <= self.confidence <= 1:
             raise UsageError(f"confidence: expected 0 to 1, found {self.confidence:g}")
 

@@ -16,7 +16,7 @@ from foreword.engine.prefix import Prefix, plan
 from foreword.engine.sampling import Sampler, SamplingParams, log_probability
 from foreword.errors import EngineError, PromptError
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "cancelled", "refused"]
 
 
 class Cancel(Protocol):
@@ -177,7 +177,7 @@ class Engine:
         for a prompt that is empty without a start token, longer than the context or not
         of this vocabulary; EngineError, while running, when the model's output is not finite.
         """
-        prompt = self._checked(token_ids)
+        prompt = self.checked(token_ids)
         self._turn += 1
         self.stats = StreamStats(len(prompt))
         return self._generate(prompt, params or SamplingParams(), cancel, self._turn)
@@ -188,7 +188,7 @@ class Engine:
         What it shares with the last prompt is reused; the next call overwrites the array. Ends
         a stream that runs, and raises what `stream` raises.
         """
-        prompt = self._checked(token_ids)
+        prompt = self.checked(token_ids)
         self._turn += 1
         turn, self.stats = self._turn, StreamStats(len(prompt))
         return self._compute(prompt, self.stats, lambda: self._called_off(turn, cancel))
@@ -196,7 +196,11 @@ class Engine:
     def _called_off(self, turn: int, cancel: Cancel | None) -> bool:
         return turn != self._turn or (cancel is not None and cancel.is_set())
 
-    def _checked(self, token_ids: Sequence[int]) -> list[int]:
+    def checked(self, token_ids: Sequence[int]) -> list[int]:
+        """Return a prompt as the model takes it: the start token for an empty one.
+
+        Raises PromptError as `stream` does.
+        """
         if isinstance(token_ids, str):
             raise PromptError("expected token ids, found text: give stream(model.encode(text))")
         prompt = list(token_ids)

@@ -1,0 +1,91 @@
+"""Suggestions and refusals, as commands ask for them and print them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foreword.cli.console import note, print_json
+from foreword.errors import RefusedError
+
+if TYPE_CHECKING:
+    from foreword.completion.suggestion import Policy, Suggestions
+
+SafetyOption = Annotated[
+    str, typer.Option(help="Keep bad words out: off, default or strict.", metavar="LEVEL")
+]
+
+_INPUT = (
+    "the text has a word that the safety filter refuses: mind your language, or choose another "
+    "level with --safety"
+)
+_OUTPUT = (
+    "nothing but words that the safety filter refuses came to mind: change the text, or choose "
+    "another level with --safety"
+)
+
+
+def policy_of(
+    context_tokens: int | None,
+    context_words: int | None,
+    alternatives: int | None,
+    max_words: int | None,
+    confidence: float | None,
+) -> Policy:
+    """Return the policy of options, those not given as they are by default."""
+    from foreword.completion.suggestion import Policy
+
+    policy = Policy(context_tokens, context_words)
+    if alternatives is not None:
+        policy = replace(policy, alternatives=alternatives)
+    if max_words is not None:
+        policy = replace(policy, max_words=max_words)
+        policy = replace(policy, max_tokens=max(policy.max_tokens, min(4 * max_words, 256)))
+    return policy if confidence is None else replace(policy, confidence=confidence)
+
+
+def print_suggestions(found: Suggestions, as_json: bool, quiet: bool, model: str) -> None:
+    """Print suggestions, the best first; raises RefusedError for a refusal, after any JSON."""
+    if as_json:
+        items = [
+            {"text": item.text, "confidence": item.confidence, "logprob": item.logprob}
+            for item in found.items
+        ]
+        print_json(
+            {
+                "items": items,
+                "refused": found.refused,
+                "context_tokens": found.context_tokens,
+                "dropped_tokens": found.dropped_tokens,
+                "computed_tokens": found.computed_tokens,
+                "latency_ms": round(found.latency_ms, 2),
+                "model": model,
+            }
+        )
+    else:
+        for item in found.items:
+            print(item.text)
+    if found.refused:
+        raise RefusedError(_INPUT if found.refused == "input" else _OUTPUT)
+    if not found.items and not quiet:
+        note("nothing is sure enough to be suggested (--confidence)")
+
+
+def refused_output() -> RefusedError:
+    """Return the error for a text after which only bad words came."""
+    return RefusedError(_OUTPUT)
+
+
+@contextmanager
+def json_refusal() -> Iterator[None]:
+    """Print a refusal as JSON, too: of the input, or of what was made of it."""
+    try:
+        yield
+    except RefusedError as error:
+        side = "output" if str(error) == _OUTPUT else "input"
+        print_json({"text": "", "refused": side})
+        raise
