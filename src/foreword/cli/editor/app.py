@@ -65,6 +65,11 @@ class Editor:
         return self.text.text != self.file.text
 
     @property
+    def asks_key(self) -> bool:
+        """Whether a question waits for one key."""
+        return self.question is not None and self.question.keys != ""
+
+    @property
     def status(self) -> str:
         """What the status line says."""
         return self.message or status_line(self.state, self.file.name, self.modified)
@@ -89,8 +94,7 @@ class Editor:
     # What keys do
 
     def insert(self, text: str) -> None:
-        """Put text at the cursor, as one change to undo."""
-        self.text.save_to_undo_stack()
+        """Put text at the cursor."""
         self.text.insert_text(text)
 
     def save(self, then: Then | None = None) -> None:

@@ -15,7 +15,7 @@ def bindings(editor: Editor) -> KeyBindings:
     """Return the key bindings of an editor."""
     keys = KeyBindings()
     writing = Condition(lambda: editor.question is None)
-    asked = Condition(lambda: editor.question is not None and editor.question.keys != "")
+    asks_key = Condition(lambda: editor.asks_key)
     ghost = Condition(lambda: editor.question is None and editor.state.ghost != "")
 
     @keys.add("tab", filter=writing)
@@ -70,7 +70,7 @@ def bindings(editor: Editor) -> KeyBindings:
     def _(_: KeyPressEvent) -> None:
         editor.ask(None)
 
-    @keys.add("<any>", filter=asked)
+    @keys.add("<any>", filter=asks_key)
     def _(event: KeyPressEvent) -> None:
         key = event.data.lower()
         if editor.question is not None and key and key in editor.question.keys:

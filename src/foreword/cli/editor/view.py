@@ -65,17 +65,16 @@ class View:
         )
         status = FormattedTextControl(lambda: f" {editor.status}")
         keys = FormattedTextControl(f" {KEYS}")
-        self.asks_line = Condition(lambda: editor.question is not None and not editor.question.keys)
-        self.asks_key = Condition(lambda: editor.question is not None and editor.question.keys > "")
-        writes = ~(self.asks_line | self.asks_key)
+        writing = Condition(lambda: editor.question is None)
+        asks_key = Condition(lambda: editor.asks_key)
         self.layout = Layout(
             HSplit(
                 [
                     self._text,
                     Window(status, height=1, style="class:status"),
-                    ConditionalContainer(Window(keys, height=1, style="class:keys"), writes),
-                    ConditionalContainer(self._line, self.asks_line),
-                    ConditionalContainer(self._key, self.asks_key),
+                    ConditionalContainer(Window(keys, height=1, style="class:keys"), writing),
+                    ConditionalContainer(self._line, ~writing & ~asks_key),
+                    ConditionalContainer(self._key, asks_key),
                 ]
             ),
             focused_element=self._text,
@@ -84,10 +83,8 @@ class View:
     def focus(self) -> None:
         """Give the keys to the text, or to the question that is asked."""
         question = self._editor.question
-        if question is None:
-            self.layout.focus(self._text)
-        else:
-            self.layout.focus(self._key if question.keys else self._line)
+        asks = self._key if self._editor.asks_key else self._line
+        self.layout.focus(self._text if question is None else asks)
 
     def _question(self) -> str:
         question = self._editor.question
