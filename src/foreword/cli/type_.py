@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foreword.cli.console import guarded, is_terminal
+from foreword.cli.suggestions import SafetyOption, policy_of
 from foreword.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,37 +37,32 @@ def type_(
     context_words: Annotated[
         int | None, typer.Option(help="Words of the text the model is given, at most.")
     ] = None,
-    max_words: Annotated[int, typer.Option(help="Words of a suggestion, at most.")] = 4,
-    alternatives: Annotated[int, typer.Option(help="Suggestions to choose from.")] = 1,
-    confidence: Annotated[
-        float | None, typer.Option(help="Silent where the model is less sure; 0: never silent.")
+    max_words: Annotated[
+        int | None, typer.Option(help="Words of a suggestion: 4 by default.")
     ] = None,
-    safety: Annotated[
-        str, typer.Option(help="Words that are not suggested: off, default or strict.")
-    ] = "default",
+    alternatives: Annotated[
+        int | None, typer.Option(help="Suggestions found at once: 1; Alt-] finds more.")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Suggest only words this sure (0 to 1), or nothing.")
+    ] = None,
+    safety: SafetyOption = "default",
     threads: Annotated[int | None, typer.Option(help="Threads; chosen by default.")] = None,
 ) -> None:
     """Edit FILE, with what may come next shown dimly behind the cursor.
 
-    Tab takes all of it, Ctrl-Right a word, Alt-] shows another, Esc none. Ctrl-S saves, Ctrl-O
-    opens another file, Ctrl-Z undoes, Ctrl-Q leaves. Nothing waits for the model, and nothing
-    typed leaves the machine.
+    Tab takes all of it, Ctrl-Right a word; Alt-] shows another, Esc none.
+    Ctrl-S saves, Ctrl-O opens another file, Ctrl-Z undoes, Ctrl-Q leaves.
+
+    Nothing waits for the model, and nothing typed leaves the machine.
     """
     from foreword.bundle.store import open_bundle
     from foreword.cli.editor.text_file import TextFile, read
     from foreword.cli.models import is_text_graph, ready
-    from foreword.completion.confidence import DEFAULT_CONFIDENCE
     from foreword.completion.safety import load_filter
-    from foreword.completion.suggestion import Policy
     from foreword.engine.load import check_threads
 
-    policy = Policy(
-        context_tokens=context_tokens,
-        context_words=context_words,
-        max_words=max_words,
-        alternatives=alternatives,
-        confidence=DEFAULT_CONFIDENCE if confidence is None else confidence,
-    )
+    policy = policy_of(context_tokens, context_words, alternatives, max_words, confidence)
     check_threads(threads)
     words = load_filter(safety)
     if not is_terminal(sys.stdin) or not is_terminal(sys.stdout):

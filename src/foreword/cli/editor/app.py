@@ -80,16 +80,19 @@ class Editor:
         However else it ends, what was not saved is put in a file beside the text's. Raises
         OutputError when the terminal is closed.
         """
+        rescued = ""
         try:
             self.app.run(pre_run=self.worker.start)
         except EOFError:
-            self._rescue()
+            rescued = self._rescue()
             raise OutputError("the terminal was closed: expected it to stay") from None
         except BaseException:
-            self._rescue()
+            rescued = self._rescue()
             raise
         finally:
             self.worker.close()
+            if rescued:  # told now, as a model that is loading keeps stderr quiet
+                note(rescued)
 
     # What keys do
 
@@ -184,17 +187,17 @@ class Editor:
         self.text.reset(Document(self.file.text, len(self.file.text)))
         self.message = f"opened {self.file.name}" if self.file.stamp else f"{self.file.name} is new"
 
-    def _rescue(self) -> None:
+    def _rescue(self) -> str:
         if not self.modified:
-            return
+            return ""
         beside = self.file.path or Path(self.file.name)
         names = (beside.with_name(f"{beside.name}.rescued{n or ''}") for n in itertools.count())
         path = next(path for path in names if not path.exists())
         try:
             text_file.write(self.file.at(path), self.text.text)
-            note(f"what was not saved is in {path}")
         except OutputError as error:
-            note(str(error))
+            return str(error)
+        return f"what was not saved is in {path}"
 
     def _line_given(self, line: Buffer) -> bool:
         self.answer(line.text)
