@@ -7,7 +7,7 @@ from foreword.cli.editor.state import State
 KEYS = "Tab all  Ctrl-→ word  Alt-] next  Esc none  ^Z undo  ^S save  ^O open  ^Q quit"
 
 _REFUSED = {
-    "input": "mind your language: no suggestions after such a word (--safety off)",
+    "input": "mind your language: no suggestions after such a word (--safety)",
     "output": "only rude words came to mind: no suggestion",
 }
 
