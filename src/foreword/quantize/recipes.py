@@ -115,7 +115,7 @@ RECIPES = {
             "int4",
             "int4",
             "int8",
-            block=64,
+            block=32,
             int8=("v",),
             rotate=True,
             rounding="gptq",
