@@ -60,12 +60,12 @@ class NGram:
     """
 
     def __init__(self, text: str, policy: Policy | None = None) -> None:
-        """Count the tokens of a text; there are three at least."""
+        """Count the tokens of a text; without any, all is silence."""
         self._policy = policy or Policy()
         tokens = _TOKEN.findall(text)
         self._words = sorted(set(tokens))
         self._ids = {word: i for i, word in enumerate(self._words)}
-        self._is_word = np.array([re.match(r"\w", word) is not None for word in self._words])
+        self._is_word = np.array([re.match(r"\w", word) is not None for word in self._words], bool)
         size = len(self._words)
         ids = np.array([self._ids[token] for token in tokens], np.int64)
         pairs = np.unique(ids[:-1] * size + ids[1:])

@@ -166,5 +166,6 @@ def is_right(suggestion: str, following: str) -> bool:
 def _agrees(part: str, following: str) -> bool:
     """Return whether a text goes on with these words, and ends a word where they end."""
     near = following[: len(part) + _LONG_WORD]
-    ends = (found.end for found in parts_of(near)) if near.startswith(part) else ()
-    return bool(part) and len(part) in ends
+    if not part or not near.startswith(part):
+        return False
+    return part[-1].isspace() or len(part) in (found.end for found in parts_of(near))
