@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from foreword.completion.suggestion import Suggestion, Suggestions
 from foreword.completion.words import parts_of
@@ -32,6 +32,16 @@ class Fixed:
     def suggest(self, text: str, cancel: Cancel | None = None) -> Suggestions:
         answer = self._answers.get(text, self._after)
         return said(answer) if answer else SILENCE
+
+
+class Listed:
+    """Gives the first answer after one character, the second after two, and so on."""
+
+    def __init__(self, answers: Sequence[Suggestions]) -> None:
+        self._answers = answers
+
+    def suggest(self, text: str, cancel: Cancel | None = None) -> Suggestions:
+        return self._answers[len(text) - 1]
 
 
 class Oracle:

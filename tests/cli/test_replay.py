@@ -19,7 +19,7 @@ FIGURES = (
     *("coverage", "suggestion_words", "no_model_call_share", "tokens_computed_per_keystroke"),
     *("latency_ms", "cold_latency_ms"),
 )
-FEW = ("--keystrokes", "200", "--threads", "1")
+FEW = ("--keystrokes", "100", "--threads", "1")
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +61,14 @@ def test_json_has_the_figures_of_all_texts_of_each_and_of_the_baseline(
     assert whole["texts"][1]["baselines"]["ngram"]["keystroke_savings"] > 0.5
 
 
-def test_without_silence_something_is_shown_nearly_always(bundle: Path, text: Path) -> None:
-    found = run("replay", bundle, text, *FEW, "--confidence", "0", "--json")
-    assert json.loads(found.out)["coverage"] > 0.5
-
-
 def test_the_baseline_learns_from_the_text_it_is_given(
     bundle: Path, text: Path, tmp_path: Path
 ) -> None:
     def saved(train: Path) -> float:
         found = run("replay", bundle, text, *FEW, "--confidence", "0", "--train", train, "--json")
-        savings: float = json.loads(found.out)["baselines"]["ngram"]["keystroke_savings"]
+        whole = json.loads(found.out)
+        assert whole["coverage"] > 0.5  # without silence
+        savings: float = whole["baselines"]["ngram"]["keystroke_savings"]
         return savings
 
     strange = tmp_path / "strange.txt"

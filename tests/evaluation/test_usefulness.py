@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fake_suggester import SILENCE, Fixed, Mute, Oracle, said
+from fake_suggester import SILENCE, Fixed, Listed, Mute, Oracle, said
 from foreword.completion.suggestion import Suggestion
 from foreword.evaluation.typing import Keystroke, Stretch, type_stretch
-from foreword.evaluation.usefulness import Point, Recording, choose, curve, figures
+from foreword.evaluation.usefulness import Letter, Point, choose, curve, figures, record
 
 TEXT = "The ships sail at dawn, and nobody waits for the late ones. "
 
@@ -82,29 +82,32 @@ def test_without_a_call_there_is_no_latency() -> None:
 def test_silence_below_a_threshold_is_what_the_curve_shows() -> None:
     # Right with 0.9, wrong with 0.2, silent at the end.
     answers = [said("b", 0.9), said("nothing", 0.2), said("nothing", 0.2), SILENCE]
-    low, high, above = curve([Recording(Stretch("", "ab c"), answers)], (0.0, 0.5, 0.95))
+    recorded = list(record(Stretch("", "ab c"), Listed(answers)))
+    low, high, above = curve([recorded], (0.0, 0.5, 0.95))
     assert (low.precision, low.coverage) == (pytest.approx(1 / 3, abs=1e-4), 0.75)
     assert (high.precision, high.coverage, high.wrong_show_rate) == (1, 0.25, 0)
     assert (above.precision, above.coverage) == (None, 0)
 
 
-def test_the_curve_spares_what_typing_with_that_suggester_spares() -> None:
-    oracle, stretch = Oracle(TEXT, words=2), Stretch("", TEXT)
-    answers = [oracle.suggest(TEXT[:end]) for end in range(1, len(TEXT) + 1)]
-    (point,) = curve([Recording(stretch, answers)], (0.0,))
-    assert (
-        point.keystroke_savings
-        == figures([list(type_stretch(stretch, oracle))])["keystroke_savings"]
-    )
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.lists(st.floats(0, 1), min_size=2))
-def test_a_higher_threshold_never_shows_more_of_what_is_wrong(
-    sure: list[float], thresholds: list[float]
+@given(st.text("ab ,.", min_size=1, max_size=60), st.integers(1, 3), st.text("ab ", max_size=9))
+def test_the_curve_is_what_typing_with_that_suggester_gives(
+    text: str, words: int, after: str
 ) -> None:
-    answers = [said("never", confidence) for confidence in sure]
-    recording = Recording(Stretch("", "a" * len(sure)), answers)
-    shown = [point.coverage for point in curve([recording], sorted(thresholds))]
+    oracle, stretch = Oracle(text + after, words), Stretch("", text, after)
+    (point,) = curve([list(record(stretch, oracle))], (0.0,))
+    found = figures([list(type_stretch(stretch, oracle))])
+    assert point.keystroke_savings == found["keystroke_savings"]
+
+
+@given(
+    st.lists(st.none() | st.floats(0, 1), min_size=1, max_size=30),
+    st.lists(st.floats(0, 1), min_size=2),
+)
+def test_a_higher_threshold_never_shows_more_of_what_is_wrong(
+    sure: list[float | None], thresholds: list[float]
+) -> None:
+    letters = [Letter(confidence, right=False, taken=0) for confidence in sure]
+    shown = [point.coverage for point in curve([letters], sorted(thresholds))]
     assert shown == sorted(shown, reverse=True)
 
 

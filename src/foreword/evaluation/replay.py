@@ -16,11 +16,12 @@ from foreword.evaluation.ngram import NGram
 from foreword.evaluation.quality import Progress
 from foreword.evaluation.text import Text, read
 from foreword.evaluation.typing import Keystroke, Stretch, Suggester, stretches, type_stretch
-from foreword.evaluation.usefulness import Figures, Point, Recording, curve, figures
+from foreword.evaluation.usefulness import Figures, Letter, Point, curve, figures, record
 
 DEFAULT_KEYSTROKES = 2000
 MODEL, BASELINE = "foreword", "ngram"
-_LEAST_CHARACTERS, _MOST_KEYSTROKES = 200, 100_000
+_LEAST_CHARACTERS = 200
+_LEAST_KEYSTROKES, _MOST_KEYSTROKES = 100, 100_000
 _TOKENS = 1 << 17  # of a text, more than is replayed
 
 
@@ -40,7 +41,7 @@ class Outcome:
     """Stretches as they were typed with one contender, and what it said after every letter."""
 
     typed: Sequence[Sequence[Keystroke]]
-    recordings: Sequence[Recording]
+    recordings: Sequence[Sequence[Letter]]
 
     def as_json(self) -> Figures:
         """Return the figures, and as `curve` the points of all thresholds."""
@@ -105,9 +106,9 @@ def replay(
     only the second half is typed. `progress(stage, done, total)` is called as work goes on.
     Raises UsageError for a number out of range, EngineError.
     """
-    if not _LEAST_CHARACTERS <= keystrokes <= _MOST_KEYSTROKES:
+    if not _LEAST_KEYSTROKES <= keystrokes <= _MOST_KEYSTROKES:
         raise UsageError(
-            f"keystrokes: expected {_LEAST_CHARACTERS} to {_MOST_KEYSTROKES}, found {keystrokes}"
+            f"keystrokes: expected {_LEAST_KEYSTROKES} to {_MOST_KEYSTROKES}, found {keystrokes}"
         )
     policy = policy or Policy()
     baseline = NGram(train.content, policy) if train else None
@@ -171,7 +172,8 @@ def compete(
             progress("replay", 100 * (part * total + count) // total, 100 * parts)
 
     for contender in contenders.values():
-        contender.suggester.suggest(chosen[-1].before or chosen[-1].text)
+        # Without what is before it: nothing of that is in the cache when the stretch begins.
+        contender.suggester.suggest(chosen[-1].text)
     typed: dict[str, list[list[Keystroke]]] = {name: [] for name in contenders}
     for stretch in chosen:
         for name, contender in contenders.items():
@@ -179,15 +181,13 @@ def compete(
             for key in type_stretch(stretch, contender.suggester):
                 typed[name][-1].append(key)
                 advance(key.characters)
-    recordings: dict[str, list[Recording]] = {name: [] for name in contenders}
+    recordings: dict[str, list[list[Letter]]] = {name: [] for name in contenders}
     for name, contender in contenders.items():
-        unsilenced = contender.unsilenced
-        if unsilenced is None:
+        if contender.unsilenced is None:
             continue
         for stretch in chosen:
-            answers = []
-            for end in range(1, len(stretch.text) + 1):
-                answers.append(unsilenced.suggest(stretch.before + stretch.text[:end]))
+            recordings[name].append([])
+            for letter in record(stretch, contender.unsilenced):
+                recordings[name][-1].append(letter)
                 advance(1)
-            recordings[name].append(Recording(stretch, answers))
     return {name: Outcome(typed[name], recordings[name]) for name in contenders}

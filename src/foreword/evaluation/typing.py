@@ -57,8 +57,10 @@ from foreword.completion.words import parts_of
 from foreword.engine.engine import Cancel
 
 _BEFORE = 4000  # characters of the text before a stretch
-_AHEAD = 1000  # more than a suggestion is long
 _LONG_WORD = 64
+
+AHEAD = 1000
+"""Characters of the text a suggestion is held against: more than it is long."""
 _PLACES, _LEAST_STRETCH = 10, 100
 
 
@@ -110,7 +112,7 @@ def stretches(text: str, keystrokes: int, begin: int = 0) -> list[Stretch]:
         end = begin + room * place // places
         start = _word_start(text, end - wanted // places, end)
         before = text[max(0, start - _BEFORE) : start]
-        chosen.append(Stretch(before, text[start:end], text[end : end + _AHEAD]))
+        chosen.append(Stretch(before, text[start:end], text[end : end + AHEAD]))
     return chosen
 
 
@@ -128,7 +130,7 @@ def type_stretch(stretch: Stretch, suggester: Suggester) -> Iterator[Keystroke]:
     at, end = len(stretch.before), len(stretch.before) + len(stretch.text)
     offered = ""
     while at < end:
-        taken = accepted(offered, whole[at : at + _AHEAD]) or 1
+        taken = accepted(offered, whole[at : at + AHEAD]) or 1
         rest = offered[taken:] if whole.startswith(offered[:taken], at) else ""
         at += taken
         started = time.perf_counter()
@@ -139,8 +141,8 @@ def type_stretch(stretch: Stretch, suggester: Suggester) -> Iterator[Keystroke]:
         yield Keystroke(
             taken,
             shown,
-            is_right(text, whole[at : at + _AHEAD]),
-            bool(accepted(text, whole[at : at + _AHEAD])),
+            is_right(text, whole[at : at + AHEAD]),
+            bool(accepted(text, whole[at : at + AHEAD])),
             bool(text) and text == rest,
             answer.computed_tokens,
             latency_ms,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from foreword.completion.suggestion import Suggestions
 from foreword.completion.words import parts_of
-from foreword.engine.engine import Cancel
-from foreword.evaluation.typing import Keystroke, Stretch, type_stretch
+from foreword.evaluation.typing import AHEAD, Keystroke, Stretch, Suggester, accepted, is_right
 
 Figures = dict[str, Any]
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(20))
@@ -90,49 +88,61 @@ def _percentiles(keys: Sequence[Keystroke]) -> dict[str, float | None]:
     }
 
 
-@dataclass(frozen=True)
-class Recording:
-    """What a suggester that is never silent says after every letter of a stretch, in order."""
+class Letter(NamedTuple):
+    """What is said after a letter of a text, without silence.
 
-    stretch: Stretch
-    answers: Sequence[Suggestions]
-
-
-class _Replayed:
-    """Says again what was recorded, silent below a confidence."""
-
-    def __init__(self, recording: Recording, confidence: float) -> None:
-        self._recording, self._confidence = recording, confidence
-
-    def suggest(self, text: str, cancel: Cancel | None = None) -> Suggestions:
-        letters = len(text) - len(self._recording.stretch.before)
-        if letters > len(self._recording.answers):  # accepted past the end
-            return Suggestions()
-        answer = self._recording.answers[letters - 1]
-        best = answer.items[0].confidence if answer.items else None
-        return answer if best is None or best >= self._confidence else Suggestions()
-
-
-def curve(recordings: Sequence[Recording], thresholds: Sequence[float] = THRESHOLDS) -> list[Point]:
-    """Type the stretches once for each threshold, with the answers recorded.
-
-    Each answer is of its own text alone: nothing stays from the key before.
+    `confidence` is None where there is nothing to say; `taken` are the characters of it that the
+    next key would accept.
     """
-    points = []
-    for threshold in thresholds:
-        found = figures(
-            [list(type_stretch(r.stretch, _Replayed(r, threshold))) for r in recordings]
-        )
-        points.append(
-            Point(
-                threshold,
-                found["precision_when_shown"],
-                found["coverage"],
-                found["wrong_show_rate"],
-                found["keystroke_savings"],
-            )
-        )
-    return points
+
+    confidence: float | None
+    right: bool
+    taken: int
+
+
+def record(stretch: Stretch, suggester: Suggester) -> Iterator[Letter]:
+    """Ask a suggester that is never silent after every letter of a stretch, in order."""
+    for end in range(1, len(stretch.text) + 1):
+        items = suggester.suggest(stretch.before + stretch.text[:end]).items
+        if not items:
+            yield Letter(None, False, 0)
+            continue
+        said, following = items[0].text, (stretch.text + stretch.after)[end : end + AHEAD]
+        # What does not say how sure it is, is always shown.
+        sure = 1.0 if items[0].confidence is None else items[0].confidence
+        yield Letter(sure, is_right(said, following), accepted(said, following))
+
+
+def curve(
+    recordings: Sequence[Sequence[Letter]], thresholds: Sequence[float] = THRESHOLDS
+) -> list[Point]:
+    """Type what was recorded once for each threshold; there is one letter at least.
+
+    What is said after a letter is of its own text alone: nothing stays from the key before.
+    """
+    return [_point(recordings, threshold) for threshold in thresholds]
+
+
+def _point(recordings: Sequence[Sequence[Letter]], threshold: float) -> Point:
+    keys = characters = shown = right = 0
+    for letters in recordings:
+        at = taken = 0
+        while at < len(letters):
+            at, keys = at + (taken or 1), keys + 1
+            taken = 0
+            if at > len(letters):  # accepted past the end
+                break
+            found = letters[at - 1]
+            if found.confidence is not None and found.confidence >= threshold:
+                shown, right, taken = shown + 1, right + found.right, found.taken
+        characters += at
+    return Point(
+        threshold,
+        _share(right, shown),
+        _rounded(shown / keys),
+        _rounded((shown - right) / keys),
+        _rounded(1 - keys / characters),
+    )
 
 
 def choose(points: Sequence[Point], precision: float, wrong_show_rate: float) -> Point | None:
