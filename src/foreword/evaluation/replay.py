@@ -22,6 +22,7 @@ DEFAULT_KEYSTROKES = 2000
 MODEL, BASELINE = "foreword", "ngram"
 _LEAST_CHARACTERS = 200
 _LEAST_KEYSTROKES, _MOST_KEYSTROKES = 100, 100_000
+_ELSEWHERE = "Quite another text"
 _TOKENS = 1 << 17  # of a text, more than is replayed
 
 
@@ -153,7 +154,7 @@ def compete(
     part: int = 0,
     parts: int = 1,
 ) -> dict[str, Outcome]:
-    """Type stretches with all contenders in turn, a stretch each, after a warm-up.
+    """Type stretches with all contenders in turn, a stretch each.
 
     Then ask those that can be for what they would say after every letter. `progress` is told as
     for part number `part` of `parts`.
@@ -171,12 +172,11 @@ def compete(
         if progress is not None:
             progress("replay", 100 * (part * total + count) // total, 100 * parts)
 
-    for contender in contenders.values():
-        # Without what is before it: nothing of that is in the cache when the stretch begins.
-        contender.suggester.suggest(chosen[-1].text)
     typed: dict[str, list[list[Keystroke]]] = {name: [] for name in contenders}
     for stretch in chosen:
         for name, contender in contenders.items():
+            # A warm-up, after which nothing of the stretch is in any cache.
+            contender.suggester.suggest(_ELSEWHERE)
             typed[name].append([])
             for key in type_stretch(stretch, contender.suggester):
                 typed[name][-1].append(key)

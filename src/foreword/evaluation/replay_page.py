@@ -67,8 +67,8 @@ def page(model: str, replays: Sequence[Replay], confidence: float) -> str:
 def _drawing(replay: Replay, key: str) -> str:
     curves = [replay.outcomes[name].points() for name in (MODEL, BASELINE)]
     marks = [
-        Mark(point.coverage, point.precision, f"{point.threshold:g}", other=bool(i))
-        for i, points in enumerate(curves)
+        Mark(point.coverage, point.precision, f"{NAMES[name]}, {point.threshold:g}", bool(i))
+        for i, (name, points) in enumerate(zip((MODEL, BASELINE), curves, strict=True))
         for point in points
         if point.threshold in _LABELLED and point.precision is not None
     ]
