@@ -18,6 +18,7 @@ from foreword.cli.console import (
     write_file,
 )
 from foreword.cli.models import opened
+from foreword.cli.suggestions import policy_of
 from foreword.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,15 +58,12 @@ def replay(
 
     A person is simulated who accepts a suggestion, or its first word, wherever it is right.
     """
-    from foreword.completion.suggestion import Policy
     from foreword.engine.load import check_threads
     from foreword.evaluation.replay import read_texts, together
     from foreword.evaluation.replay import replay as run
 
     check_threads(threads)
-    policy = Policy(max_words=max_words)
-    if confidence is not None:
-        policy = Policy(max_words=max_words, confidence=confidence)
+    policy = policy_of(None, None, None, max_words, confidence)
     if plot is not None and plot.suffix.lower() not in _PLOTS:
         raise UsageError(f"plot: expected a name that ends in .html or .svg, found '{plot}'")
     writable(plot)
