@@ -39,6 +39,7 @@ _STAGES = {
     "quality": "Judging the quality",
     "trials": "Trying settings",
     "speed": "Measuring the speed",
+    "replay": "Typing the texts",
 }
 
 

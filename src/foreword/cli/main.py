@@ -19,6 +19,7 @@ from foreword.cli import (
     pull,
     quantize,
     remove,
+    replay,
     report,
     tune,
     type_,
@@ -39,6 +40,7 @@ app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
 app.command("report")(report.report)
 app.command("tune")(tune.tune)
+app.command("replay")(replay.replay)
 app.command("inspect")(inspect.inspect)
 app.command("list")(list_.list_)
 app.command("remove")(remove.remove)

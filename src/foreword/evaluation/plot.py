@@ -22,6 +22,7 @@ svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .quiet { fi
 svg .rule { stroke: var(--rule); stroke-width: 1; } svg .line { stroke: var(--accent);
   stroke-width: 2; fill: none; }
 svg .mark { fill: var(--accent); } svg .other { fill: var(--other); }
+svg .line.second { stroke: var(--other); }
 """
 """The colours of a page, and how plots use them."""
 
@@ -57,16 +58,7 @@ def point_plot(
     """
     frame = _Frame(_ticks(max(m.x for m in marks)), _ticks(max(m.y for m in marks)))
     drawn = [_line(frame, line)] if line else []
-    for mark in marks:
-        at_x, at_y = frame.x(mark.x), frame.y(mark.y)
-        # At the right edge, below and to the left: beside the names of the marks before it.
-        left = at_x > _WIDTH - 160
-        drawn.append(
-            f'<circle class="{"other" if mark.other else "mark"}" cx="{at_x:.1f}" '
-            f'cy="{at_y:.1f}" r="5"/><text x="{at_x + (-9 if left else 9):.1f}" '
-            f'y="{at_y + (16 if left else -7):.1f}" text-anchor="{"end" if left else "start"}">'
-            f"{escape(mark.label)}</text>"
-        )
+    drawn += [_mark(frame, mark) for mark in marks]
     return _svg(_HEIGHT, key, f"{y.label} by {x.label}", said, [*frame.drawn(x, y), *drawn])
 
 
@@ -75,6 +67,24 @@ def line_plot(pairs: Sequence[tuple[float, float]], x: Axis, y: Axis, key: str, 
     frame = _Frame(_ticks(max(p[0] for p in pairs)), _ticks(max(p[1] for p in pairs)))
     drawn = [*frame.drawn(x, y), _line(frame, pairs)]
     return _svg(_HEIGHT, key, f"{y.label} by {x.label}", said, drawn)
+
+
+def curve_plot(
+    curves: Sequence[Sequence[tuple[float, float]]],
+    marks: Sequence[Mark],
+    x: Axis,
+    y: Axis,
+    key: str,
+    said: str,
+) -> str:
+    """Draw up to two lines, the second in the second colour, with labelled points on them.
+
+    Both axes go from 0 to 1.
+    """
+    frame = _Frame(_ticks(1.0), _ticks(1.0))
+    drawn = [_line(frame, line, second=bool(i)) for i, line in enumerate(curves) if line]
+    drawn += [_mark(frame, mark) for mark in marks]
+    return _svg(_HEIGHT, key, f"{y.label} by {x.label}", said, [*frame.drawn(x, y), *drawn])
 
 
 def standalone(drawing: str) -> str:
@@ -136,9 +146,21 @@ class _Frame:
         return found
 
 
-def _line(frame: _Frame, pairs: Sequence[tuple[float, float]]) -> str:
+def _mark(frame: _Frame, mark: Mark) -> str:
+    at_x, at_y = frame.x(mark.x), frame.y(mark.y)
+    # At the right edge, below and to the left: beside the names of the marks before it.
+    left = at_x > _WIDTH - 160
+    return (
+        f'<circle class="{"other" if mark.other else "mark"}" cx="{at_x:.1f}" '
+        f'cy="{at_y:.1f}" r="5"/><text x="{at_x + (-9 if left else 9):.1f}" '
+        f'y="{at_y + (16 if left else -7):.1f}" text-anchor="{"end" if left else "start"}">'
+        f"{escape(mark.label)}</text>"
+    )
+
+
+def _line(frame: _Frame, pairs: Sequence[tuple[float, float]], second: bool = False) -> str:
     places = " ".join(f"{frame.x(a):.1f},{frame.y(b):.1f}" for a, b in pairs)
-    return f'<polyline class="line" points="{places}"/>'
+    return f'<polyline class="line{" second" if second else ""}" points="{places}"/>'
 
 
 def _ticks(largest: float) -> list[float]:

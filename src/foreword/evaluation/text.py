@@ -38,16 +38,16 @@ def built_in() -> Text:
     return Text.of(BUILT_IN, place.read_text(encoding="utf-8"))
 
 
-def read(path: Path | None, tokens: int) -> Text:
+def read(path: Path | None, tokens: int, parameter: str = "text") -> Text:
     """Return the text in a file, as far as `tokens` tokens can reach; None: the built-in one.
 
-    Raises UsageError for what is no file, not UTF-8 or empty.
+    Raises UsageError, which names the parameter, for what is no file, not UTF-8 or empty.
     """
     if path is None:
         return built_in()
     if not path.is_file():
         found = "a directory or a device" if path.exists() else "no such file"
-        raise UsageError(f"text: expected a text file, found {found}: {str(path)!r:.100}")
+        raise UsageError(f"{parameter}: expected a text file, found {found}: {str(path)!r:.100}")
     limit = _BYTES_A_TOKEN * tokens
     with path.open("rb") as file:
         raw = file.read(limit)
@@ -57,10 +57,10 @@ def read(path: Path | None, tokens: int) -> Text:
         content = decoder.decode(raw, final=len(raw) < limit).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"text: {str(path)!r:.100} is not UTF-8: byte 0x{raw[error.start]:02x} at position "
-            f"{error.start}; convert it first"
+            f"{parameter}: {str(path)!r:.100} is not UTF-8: byte 0x{raw[error.start]:02x} at "
+            f"position {error.start}; convert it first"
         ) from None
     if not content.strip():
-        raise UsageError(f"text: {str(path)!r:.100} is empty: expected a text to score")
+        raise UsageError(f"{parameter}: {str(path)!r:.100} is empty: expected some text")
     name = "".join(c if c.isprintable() else "?" for c in path.name)[:255]
     return Text.of(name, content)
