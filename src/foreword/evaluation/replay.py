@@ -113,11 +113,11 @@ def replay(
         )
     policy = policy or Policy()
     baseline = NGram(train.content, policy) if train else None
-    found = []
+    completer, found = Completer(model), list[Replay]()
     for number, text in enumerate(texts):
         half = 0 if train else len(text.content) // 2
         contenders = {
-            MODEL: of_model(Completer(model), policy),
+            MODEL: of_model(completer, policy),
             BASELINE: of_ngram(baseline or NGram(text.content[:half], policy), policy),
         }
         chosen = stretches(text.content, keystrokes, half)
