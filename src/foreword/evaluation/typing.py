@@ -10,8 +10,8 @@ is asked once and one suggestion at most is seen, the best. The next key is then
 So accepting costs a key a time, and a suggestion is accepted as soon as it helps. Words and marks
 are those of `completion.words`. A word is right where the text has the same characters next and
 its own word ends with them: "the" is wrong before "then", and "don" before "don't". Before
-"food, and" the first word of "food. It" is right, yet it is not accepted: a full stop comes along. Keys come without a pause, so
-nothing is computed ahead.
+"food, and" the first word of "food. It" is right, yet it is not accepted: a full stop comes along.
+Keys come without a pause, so nothing is computed ahead.
 
 The figures (`usefulness.figures`) are, over the keystrokes of all stretches:
 
