@@ -39,6 +39,14 @@ def test_letters_that_agree_cost_no_call(session: Session, model: BookModel) -> 
     assert session.suggest("the cat s").computed_tokens == 0
 
 
+def test_what_is_left_is_as_sure_as_its_next_word(session: Session) -> None:
+    whole = session.suggest("the cat").items[0]
+    assert len(whole.by_part) == 4
+    assert session.suggest("the cat s").items[0].confidence == whole.by_part[0]
+    assert session.suggest("the cat sat").items[0].confidence == whole.by_part[1]
+    assert session.suggest("the cat sat on th").items[0].by_part == whole.by_part[2:]
+
+
 def test_letters_that_disagree_drop_it(session: Session) -> None:
     shown(session, "the cat")
     assert shown(session, "the cat san") == "g a song"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 # Fitted by benchmarks/confidence.py on a development text.
-_SLOPE, _SHIFT = 1.0, 0.0
+SLOPE, SHIFT = 1.032, -0.206
 
 DEFAULT_CONFIDENCE = 0.3
 """Below it there is silence."""
@@ -19,4 +19,4 @@ def calibrated(logprob: float) -> float:
     if logprob >= 0:
         return 1.0
     odds = logprob - math.log(-math.expm1(logprob))
-    return 1 / (1 + math.exp(-(_SLOPE * odds + _SHIFT)))
+    return 1 / (1 + math.exp(-(SLOPE * odds + SHIFT)))

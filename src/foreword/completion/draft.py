@@ -234,17 +234,18 @@ class Drafts:
             parts.pop()
         logprobs = draft.sums([part.end for part in parts])
         end = words = 0
+        by_part: list[float] = []
         for i, part in enumerate(parts):
             words += part.is_word
             if words > self._policy.max_words or not self._sure(i, logprobs[i], threshold):
                 break
             end = part.end
+            by_part.append(round(calibrated(logprobs[i]), 4))
         if not any(part.is_word and part.end <= end for part in parts):
             return None
         tokens = sum(offset < end for offset in draft.offsets)
-        return Suggestion(
-            text[:end], sum(draft.logprobs[:tokens]), tokens, round(calibrated(logprobs[0]), 4)
-        )
+        logprob = sum(draft.logprobs[:tokens])
+        return Suggestion(text[:end], logprob, tokens, by_part[0], tuple(by_part))
 
 
 def _text(raw: bytes) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from foreword.completion.completer import Completer
-from foreword.completion.suggestion import Policy, Suggestions
+from foreword.completion.suggestion import Policy, Suggestion, Suggestions
 from foreword.completion.words import parts_of
 from foreword.engine.engine import Cancel
 
@@ -90,11 +90,19 @@ class Session:
         if not typed:
             return replace(self._answer, computed_tokens=0)
         left = tuple(
-            replace(item, text=item.text[len(typed) :])
+            _rest(item, len(typed))
             for item in self._answer.items
             if item.text.startswith(typed) and item.text != typed
         )
         return replace(self._answer, items=left, computed_tokens=0) if left else None
+
+
+def _rest(item: Suggestion, typed: int) -> Suggestion:
+    """Return what is left of a suggestion, as sure as its next word is."""
+    done = sum(part.end <= typed for part in parts_of(item.text))
+    by_part = item.by_part[done:]
+    confidence = by_part[0] if by_part else item.confidence
+    return replace(item, text=item.text[typed:], confidence=confidence, by_part=by_part)
 
 
 def first_word(text: str) -> str:

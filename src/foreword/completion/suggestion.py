@@ -49,13 +49,15 @@ class Suggestion:
 
     `logprob` is the sum of its `tokens`' natural logarithms, those of letters typed already
     among them; `confidence` the chance that the first word is what the writer has in mind,
-    and None where the model does not say.
+    and None where the model does not say. `by_part` is that of every word and run of marks
+    (`words.parts_of`), given those before it.
     """
 
     text: str
     logprob: float | None = None
     tokens: int = 0
     confidence: float | None = None
+    by_part: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
