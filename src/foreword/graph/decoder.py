@@ -332,7 +332,8 @@ class _ForwardPass:
             return found
         if weight.dtype == "float16":
             return ops.dequantize(g, found)
-        scales = g.tensor((weight.shape[0], 1), "float32", self.weights.scales(name))
+        buffer = self.weights.scales(name)
+        scales = g.tensor((weight.shape[0], 1), "float32", buffer, f"{name}.scales")
         return ops.multiply(g, ops.cast_float(g, found), ops.gather(g, scales, rows))
 
     def _by_head(self, x: Tensor, kv_heads: int) -> Tensor:
