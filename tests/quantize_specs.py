@@ -1,4 +1,4 @@
-"""Specs of every kind that a transformation has to tell apart."""
+"""Small specs to build others from, and one of every kind a transformation must tell apart."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ from foreword.graph.spec import (
 CONTEXT = 24
 TOKENS = [int(i) for i in np.random.default_rng(3).integers(0, 50, CONTEXT)]
 
-_ROTARY = Rotary((1.0, 0.3, 0.05, 0.0))
-_LLAMA = DecoderSpec(
+ROTARY = Rotary((1.0, 0.3, 0.05, 0.0))
+BASE = DecoderSpec(
     width=24,
     embedding=Embedding(50),
     positions=None,
-    layers=(Layer(_ROTARY), Layer(_ROTARY, window=5)),
+    layers=(Layer(ROTARY), Layer(ROTARY)),
     norm=Norm("rms", 1e-6),
     attention=Attention(4, 2, 8),
     feed_forward=FeedForward(40, "silu", gated=True),
     output=Output(tied=True),
     max_positions=None,
 )
-_GPT2 = replace(
-    _LLAMA,
-    positions=Learned(CONTEXT + 8),
+PLAIN = replace(
+    BASE,
     layers=(Layer(), Layer()),
     norm=Norm("layer", 1e-5),
     attention=Attention(3, 3, 8, qkv_bias=True, output_bias=True),
     feed_forward=FeedForward(40, "gelu_tanh", gated=False, bias=True),
 )
+_LLAMA = replace(BASE, layers=(Layer(ROTARY), Layer(ROTARY, window=5)))
+_GPT2 = replace(PLAIN, positions=Learned(CONTEXT + 8))
 _PARALLEL = replace(_LLAMA, residual="parallel", output=Output(tied=False))
 
 SPECS = {

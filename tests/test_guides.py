@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from foreword.quantize.recipes import Recipe, find_recipe
 
 GUIDES = Path(__file__).parent.parent / "docs" / "guides"
 # The second begins with the model of the first.
@@ -78,3 +81,12 @@ def test_what_a_page_promises_stands_in_the_text(page: Path) -> None:
     for prompt, line in promised(page):
         assert line.startswith(prompt)
         assert line in text
+
+
+def test_the_recipe_of_the_guide_is_one_and_names_every_key(tmp_path: Path) -> None:
+    page = GUIDES / "quantization.md"
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(next(code for language, code in fences(page) if language == "toml"))
+    assert find_recipe(str(recipe)).matrices == "int4"
+    for field in dataclasses.fields(Recipe):
+        assert f"| `{field.name}` |" in page.read_text(encoding="utf-8")

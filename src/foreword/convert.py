@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from foreword.bundle.home import downloads_dir
 from foreword.bundle.manifest import (
+    CACHE_DTYPES,
     MAX_CONTEXT,
     MODEL_NAME,
     TOKENIZER_NAME,
@@ -31,7 +32,12 @@ from foreword.graph.decoder import build
 from foreword.graph.description import GraphShape
 from foreword.graph.spec import Decoder, DecoderSpec, Learned, weight_shapes
 from foreword.graph.stored import read_model
-from foreword.quantize.calibrate import calibration_text, sequences
+from foreword.quantize.calibrate import (
+    CACHE_TOKENS,
+    cache_scales,
+    calibration_text,
+    sequences,
+)
 from foreword.quantize.prepare import prepare
 from foreword.quantize.recipes import RECIPES, Recipe, find_recipe
 from foreword.sources.model import SourceModel
@@ -52,6 +58,7 @@ def convert(
     recipe: str | Recipe = "int8",
     context: int = 512,
     prefill: Sequence[int] = (8, 32, 128),
+    cache_dtype: str = "float32",
     check: bool | None = None,
     allow_degraded: bool = False,
     replace: bool = False,
@@ -62,19 +69,21 @@ def convert(
     `source` is a known name, `keras:PRESET`, `hf:ORG/NAME`, the path of a GGUF file, a
     `.keras` file, a KerasHub preset directory or a Hugging Face checkpoint folder, or a live
     KerasHub CausalLM, whose adapters are merged. `recipe` is a name, the path of a .toml file
-    or a `Recipe`. `context` is the number of cache slots, `prefill` the chunk widths. `check`
-    scores the result beside float32 on a built-in text, by default for models of up to 500
-    million parameters, and refuses one that is broken or lost too much; `allow_degraded` writes
-    the latter all the same. Meanwhile float32 takes 4 bytes a parameter, in memory and beside
-    `output`. `progress(stage, done, total)` is called as work goes on. Raises UsageError,
-    SourceError, OutputError, QualityError.
+    or a `Recipe`. `context` is the number of cache slots, `prefill` the chunk widths;
+    `cache_dtype` "int8" keeps keys and values in a quarter of the memory, by steps found on a
+    built-in text. `check` scores the result beside float32 on another, by default for models of
+    up to 500 million parameters, and refuses one that is broken or lost too much;
+    `allow_degraded` writes the latter all the same. Meanwhile float32 takes 4 bytes a parameter,
+    in memory and beside `output`. `progress(stage, done, total)` is called as work goes on.
+    Raises UsageError, SourceError, OutputError, QualityError.
     """
     chosen = find_recipe(recipe)
     shape = _graph_shape(context, prefill)
+    _check_cache_dtype(cache_dtype)
     named = str(source) if isinstance(source, Path) else source
     with open_source(named, downloads_dir(), progress) as model:
         _check_context(model.decoder.spec, shape)
-        described = _manifest(model, shape)
+        described = _manifest(model, shape, cache_dtype)
         plan = _Plan(model.decoder, shape, chosen, described, model.tokenizer.json)
         fill = _filler(plan, check, allow_degraded, progress)
         return write_bundle(Path(output), fill, replace=replace)
@@ -85,6 +94,7 @@ def quantize(
     output: str | Path,
     *,
     recipe: str | Recipe = "int8",
+    cache_dtype: str | None = None,
     check: bool | None = None,
     allow_degraded: bool = False,
     replace: bool = False,
@@ -94,16 +104,24 @@ def quantize(
 
     `bundle` is a path or a name in `foreword list`. From a float32 bundle `model.tflite` has
     the bytes that `convert` would have given; from a float16 one it does not, and the manifest
-    says so. `check` and `allow_degraded` are those of `convert`. Raises UsageError, BundleError,
-    OutputError, QualityError.
+    says so. `cache_dtype` None leaves the cache's type as it is. `check` and `allow_degraded` are
+    those of `convert`. Raises UsageError, BundleError, OutputError, QualityError.
     """
     chosen = find_recipe(recipe)
+    if cache_dtype is not None:
+        _check_cache_dtype(cache_dtype)
     opened = open_bundle(find_bundle(str(bundle)), verify=True)
     before = opened.manifest
+    held = before.shape.cache_dtype if cache_dtype is None else cache_dtype
     stored = read_model(opened.model_path)
     details = {} if before.recipe == _REFERENCE else {"from": before.recipe}
     described = dataclasses.replace(
-        before, quantization=details, versions=versions(), check=None, report=None
+        before,
+        shape=dataclasses.replace(before.shape, cache_dtype=held),
+        quantization=details,
+        versions=versions(),
+        check=None,
+        report=None,
     )
     text = opened.tokenizer_path.read_text(encoding="utf-8")
     plan = _Plan(stored.decoder, stored.shape, chosen, described, text)
@@ -169,7 +187,11 @@ def _fill(
 
     decoder = plan.decoder.within(plan.shape.context)
     prepared = prepare(plan.recipe, decoder, tokens, progress)
-    graph = build(prepared.decoder, plan.shape, prepared.encoder, prepared.ranges)
+    scales = {}
+    if plan.manifest.shape.cache_dtype == "int8":
+        found = partial(progress, "calibrate") if progress else lambda done, total: None
+        scales = cache_scales(prepared.decoder, tokens(CACHE_TOKENS), found)
+    graph = build(prepared.decoder, plan.shape, prepared.encoder, prepared.ranges, scales)
     with (directory / MODEL_NAME).open("wb") as file:
         graph.write(file, progress and (lambda done, total: progress(stage, done, total)))
     details = {**plan.manifest.quantization, **prepared.details}
@@ -187,7 +209,7 @@ def _judged(
 ) -> Manifest:
     """Return the manifest with the gate's verdict; raises QualityError for what it refuses."""
     reference = None
-    if plan.recipe.name != _REFERENCE:
+    if plan.recipe.name != _REFERENCE or plan.manifest.shape.cache_dtype != _REFERENCE:
         reference = partial(_fill, plan=_reference(plan), progress=progress, stage="reference")
     found = gate.examine(
         directory,
@@ -206,7 +228,7 @@ def _reference(plan: _Plan) -> _Plan:
     narrow = GraphShape(context, prefill=(), verify=(min(gate.REFERENCE_WIDTH, context),))
     described = dataclasses.replace(
         plan.manifest,
-        shape=dataclasses.replace(plan.manifest.shape, context=context),
+        shape=dataclasses.replace(plan.manifest.shape, context=context, cache_dtype=_REFERENCE),
         signatures=tuple(signature.name for signature in narrow.signatures),
     )
     # What the longer context decides about positions stays so.
@@ -257,7 +279,15 @@ def _check_context(spec: DecoderSpec, shape: GraphShape) -> None:
     )
 
 
-def _manifest(model: SourceModel, shape: GraphShape) -> Manifest:
+def _check_cache_dtype(cache_dtype: str) -> None:
+    if cache_dtype not in CACHE_DTYPES:
+        raise UsageError(
+            f"cache_dtype: expected {' or '.join(CACHE_DTYPES)}, found "
+            f"'{ascii(cache_dtype)[1:-1]:.40}'"
+        )
+
+
+def _manifest(model: SourceModel, shape: GraphShape, cache_dtype: str) -> Manifest:
     spec, tokenizer = model.decoder.spec, model.tokenizer
     return Manifest(
         shape=Shape(
@@ -268,7 +298,7 @@ def _manifest(model: SourceModel, shape: GraphShape) -> Manifest:
             head_dim=spec.attention.head_dim,
             vocabulary=spec.embedding.vocabulary,
             context=shape.context,
-            cache_dtype="float32",
+            cache_dtype=cache_dtype,
         ),
         recipe="",
         signatures=tuple(signature.name for signature in shape.signatures),

@@ -95,7 +95,7 @@ shapes = st.builds(
     head_dim=st.integers(1, 256),
     vocabulary=st.integers(1000, m.MAX_VOCABULARY),
     context=st.integers(1, 8192),
-    cache_dtype=st.just("float32"),
+    cache_dtype=st.sampled_from(m.CACHE_DTYPES),
 )
 widths = st.tuples(st.sampled_from(["prefill", "verify"]), st.integers(1, m.MAX_CONTEXT))
 manifests = st.builds(

@@ -5,13 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foreword.bundle.manifest import Shape
 from foreword.engine.cache import HIDDEN, Cache, Caches
 
 LAYERS, HEADS, SIZE, LENGTHS = 2, 2, 4, (8, 16, 32)
 
 
 def caches() -> Caches:
-    return Caches([Cache(LAYERS, HEADS, SIZE, slots) for slots in reversed(LENGTHS)])
+    return Caches([make(slots) for slots in reversed(LENGTHS)])
+
+
+def make(slots: int, layers: int = LAYERS, heads: int = HEADS, size: int = SIZE) -> Cache:
+    return Cache(Shape("any", 1, layers, heads, size, 1, slots), slots)
 
 
 def slices(tokens: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +66,7 @@ def test_a_length_the_signature_does_not_exist_for_is_passed_over() -> None:
 
 
 def test_slots_beyond_the_text_are_hidden() -> None:
-    cache = Cache(LAYERS, HEADS, SIZE, 8)
+    cache = make(8)
     cache.show(5)
     cache.show(3)
     assert cache.mask.tolist() == [0.0] * 3 + [HIDDEN] * 5
@@ -78,7 +83,7 @@ def test_clearing_leaves_no_nan() -> None:
 
 @pytest.mark.parametrize("slots", LENGTHS)
 def test_the_block_of_every_layer_can_be_bound(slots: int) -> None:
-    cache = Cache(3, 1, 3, slots)
+    cache = make(slots, layers=3, heads=1, size=3)
     for array in (cache.keys, cache.values):
         assert all(block.ctypes.data % 64 == 0 for block in array)
         assert array[0].flags.c_contiguous

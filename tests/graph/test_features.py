@@ -15,7 +15,6 @@ from foreword.graph.description import GraphShape
 from foreword.graph.spec import (
     Alibi,
     Attention,
-    DecoderSpec,
     Embedding,
     FeedForward,
     Layer,
@@ -25,32 +24,14 @@ from foreword.graph.spec import (
     Rotary,
 )
 from foreword.quantize.prepare import encoder
+from quantize_specs import BASE, PLAIN, ROTARY
 from tiny import graph_of_spec
 
 CONTEXT = 40
 TOKENS = [int(i) for i in np.random.default_rng(3).integers(0, 50, CONTEXT)]
 TOLERANCE = 1e-4
 
-ROTARY = Rotary((1.0, 0.3, 0.05, 0.0))
 LONG = Rotary((0.4, 0.1, 0.02, 0.0), magnitude=1.3)
-BASE = DecoderSpec(
-    width=24,
-    embedding=Embedding(50),
-    positions=None,
-    layers=(Layer(ROTARY), Layer(ROTARY)),
-    norm=Norm("rms", 1e-6),
-    attention=Attention(4, 2, 8),
-    feed_forward=FeedForward(40, "silu", gated=True),
-    output=Output(tied=True),
-    max_positions=None,
-)
-PLAIN = replace(
-    BASE,
-    layers=(Layer(), Layer()),
-    norm=Norm("layer", 1e-5),
-    attention=Attention(3, 3, 8, qkv_bias=True, output_bias=True),
-    feed_forward=FeedForward(40, "gelu_tanh", gated=False, bias=True),
-)
 GROUPED = Attention(4, 2, 8)
 
 SPECS = {

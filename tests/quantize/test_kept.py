@@ -25,6 +25,7 @@ from foreword.graph.spec import (
     weight_shapes,
 )
 from foreword.quantize.encode import int4_as_found
+from foreword.quantize.forward import ForwardPass, float_project
 from foreword.quantize.kept import find_blocks, kept_matrices, with_offsets
 from foreword.quantize.prepare import prepare
 from foreword.quantize.recipes import RECIPES, Recipe
@@ -137,6 +138,18 @@ def test_steps_and_offsets_make_the_matrix(kind: gguf.GGMLQuantizationType) -> N
         error = np.abs(steps + offsets @ block_sums(whole.shape[1]) - whole).max()
         # The scale of attention is in the queries' weights, so their steps are rounded.
         assert error < (2e-4 if ".q." in name else 1e-6)
+
+
+def test_the_forward_pass_knows_offsets() -> None:
+    decoder = decoder_of(gguf.GGMLQuantizationType.Q4_1)
+    apart = with_offsets(decoder, kept_matrices(decoder))
+    tokens = np.arange(12).reshape(2, 6)
+    whole, parts = ForwardPass(decoder, tokens), ForwardPass(apart, tokens)
+    for i in range(len(decoder.spec.layers)):
+        whole.layer(i, float_project(decoder))
+        parts.layer(i, float_project(apart))
+        np.testing.assert_allclose(parts.keys, whole.keys, rtol=0, atol=0.02)
+        np.testing.assert_allclose(parts.values, whole.values, rtol=0, atol=0.02)
 
 
 def logits(decoder: Decoder, recipe: Recipe, directory: Path) -> FloatArray:

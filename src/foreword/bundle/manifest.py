@@ -32,7 +32,7 @@ MAX_VOCABULARY = 1 << 22
 MAX_CONTEXT = 1 << 20
 MAX_CACHE_BYTES = 1 << 37
 
-CACHE_DTYPES = ("float32",)
+CACHE_DTYPES = ("float32", "int8")
 
 _SIGNATURE = re.compile(r"(?:s([1-9][0-9]{0,6})_)?(decode|(?:prefill|verify)_([1-9][0-9]{0,6}))")
 

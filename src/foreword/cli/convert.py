@@ -63,6 +63,9 @@ def convert(
     recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "int8",
     context: Annotated[int, typer.Option(help="Tokens the cache holds.")] = 512,
     prefill: Annotated[str, typer.Option(help="Chunk widths, comma-separated.")] = "8,32,128",
+    cache_dtype: Annotated[
+        str, typer.Option(help="float32, or int8: keys and values in a quarter of the memory.")
+    ] = "float32",
     check: CheckOption = None,
     allow_degraded: AllowDegradedOption = False,
     max_length: Annotated[int, _text_option("Tokens of prompt and continuation together.")] = 100,
@@ -106,6 +109,8 @@ def convert(
     name = _name(source)
     chosen = find_recipe(recipe)
     named = name if chosen.name == "int8" else f"{name}-{chosen.name}"
+    if cache_dtype == "int8":
+        named += "-cache"
     with progress(quiet) as report:
         bundle = make(
             source,
@@ -113,6 +118,7 @@ def convert(
             recipe=chosen,
             context=context,
             prefill=_widths(prefill),
+            cache_dtype=cache_dtype,
             check=check,
             allow_degraded=allow_degraded,
             replace=replace,

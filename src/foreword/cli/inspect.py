@@ -42,6 +42,7 @@ def inspect(
         "recipe": manifest.recipe,
         "quantization": ", ".join(f"{k}: {v}" for k, v in manifest.quantization.items()) or "plain",
         "context": f"{shape.context} tokens",
+        "cache": f"{shape.cache_dtype} keys and values",
         "layers": f"{shape.layers}, {shape.kv_heads} key/value heads of {shape.head_dim}",
         "vocabulary": f"{shape.vocabulary} tokens",
         "signatures": " ".join(manifest.signatures),

@@ -20,6 +20,9 @@ def quantize(
         typer.Option("--output", "-o", help="The bundle to write; by default one 'list' names."),
     ] = None,
     recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "int8",
+    cache_dtype: Annotated[
+        str | None, typer.Option(help="float32 or int8; by default as it is in BUNDLE.")
+    ] = None,
     check: CheckOption = None,
     allow_degraded: AllowDegradedOption = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle.")] = False,
@@ -41,6 +44,7 @@ def quantize(
             bundle,
             output or bundles_dir() / f"{name}-{chosen.name}",
             recipe=chosen,
+            cache_dtype=cache_dtype,
             check=check,
             allow_degraded=allow_degraded,
             replace=replace,

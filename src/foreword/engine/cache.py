@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foreword.bundle.manifest import Shape
+
+Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
 
 HIDDEN = -1e4  # the graph contract's mask value for a slot that may not be attended
@@ -19,20 +22,24 @@ _ALIGNMENT = 64  # LITERT_HOST_MEMORY_BUFFER_ALIGNMENT
 
 
 class Cache:
-    """Keys [layers, K, S, H], values [layers, K, H, S] and the mask [S] of S slots."""
+    """Keys [layers, K, S, H], values [layers, K, H, S] and the mask [S] of `slots` slots.
 
-    def __init__(self, layers: int, kv_heads: int, head_dim: int, slots: int) -> None:
+    Keys and values are of the type the model gives and takes: what int8 stands for, it knows.
+    """
+
+    def __init__(self, shape: Shape, slots: int) -> None:
         self.slots = slots
+        layers, heads, size, dtype = shape.layers, shape.kv_heads, shape.head_dim, shape.cache_dtype
         self.mask: FloatArray = aligned((slots,), "float32")
-        self.keys: FloatArray = aligned((layers, kv_heads, slots, head_dim), "float32")
-        self.values: FloatArray = aligned((layers, kv_heads, head_dim, slots), "float32")
+        self.keys: Array = aligned((layers, heads, slots, size), dtype)
+        self.values: Array = aligned((layers, heads, size, slots), dtype)
 
     def show(self, length: int) -> None:
         """Let the first `length` slots be attended, and hide the others."""
         self.mask[:length] = 0
         self.mask[length:] = HIDDEN
 
-    def write(self, position: int, keys: FloatArray, values: FloatArray) -> None:
+    def write(self, position: int, keys: Array, values: Array) -> None:
         """Store the slices [layers, K, n, H] of n tokens at slots `position…`."""
         end = position + keys.shape[2]
         self.keys[:, :, position:end] = keys
@@ -74,7 +81,7 @@ class Caches:
         return chosen
 
 
-def aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+def aligned(shape: tuple[int, ...], dtype: str) -> Array:
     """Return a zeroed array whose first axis steps over blocks the runtime may bind apart.
 
     Every block starts at a multiple of 64 bytes, so that `array[i]` can be a tensor buffer.

@@ -22,8 +22,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from foreword.bundle.manifest import Shape, split_signature
-from foreword.engine.cache import Cache, Caches, FloatArray, aligned
+from foreword.bundle.manifest import CACHE_DTYPES, Shape, split_signature
+from foreword.engine.cache import Array, Cache, Caches, FloatArray, aligned
 from foreword.engine.graph import widths_by_kind
 from foreword.errors import EngineError
 
@@ -35,7 +35,7 @@ _MAX_RANK = 8
 _CPU = 1  # kLiteRtHwAcceleratorCpu
 _SILENT = 4  # kLiteRtLogSeveritySilent
 _INT = 2  # kLiteRtAnyTypeInt
-_ELEMENT_TYPES = {"float32": 1, "int32": 2}
+_ELEMENT_TYPES = {"float32": 1, "int32": 2, "int8": 9}
 _AUTO_REGISTER_ACCELERATORS, _MIN_LOGGER_SEVERITY = 24, 25  # LiteRtEnvOptionTag
 _STDERR = threading.Lock()
 
@@ -128,6 +128,11 @@ class LiteRtGraph:
         threads: int,
         weight_cache: Path | None = None,
     ) -> None:
+        if shape.cache_dtype not in CACHE_DTYPES:
+            raise EngineError(
+                f"cache_dtype: expected {' or '.join(CACHE_DTYPES)}, found "
+                f"'{ascii(shape.cache_dtype)[1:-1]:.40}': convert the model again"
+            )
         self.context = shape.context
         self.widths: Mapping[str, tuple[int, ...]] = widths_by_kind(signatures, shape.context)
         self._library = _library()
@@ -211,7 +216,7 @@ class LiteRtGraph:
         """Make caches and chunks, and bind every signature of the manifest to them."""
         split = {name: split_signature(name, shape.context) for name in signatures}
         lengths = {slots for slots, _ in split.values()}
-        caches = [Cache(shape.layers, shape.kv_heads, shape.head_dim, n) for n in lengths]
+        caches = [Cache(shape, slots) for slots in lengths]
         bound = {cache.slots: self._bind_cache(cache) for cache in caches}
         self._caches = Caches(caches)
         self._chunks = {chunk: _Chunk(shape, chunk) for _, chunk in split.values()}
@@ -287,8 +292,8 @@ class LiteRtGraph:
             expected = self._tensor_type("LiteRtGetTensorBufferTensorType", buffers[name])
             if found != expected:
                 raise EngineError(
-                    f"{name} of {signature} has shape {list(found[1])}, "
-                    f"the manifest promises {list(expected[1])}"
+                    f"{name} of {signature} has shape {_shown(found)}, "
+                    f"the manifest promises {_shown(expected)}"
                 )
         return (ctypes.c_void_p * len(names))(*(buffers[name].value for name in names))
 
@@ -336,8 +341,8 @@ class _Chunk:
         slices = (shape.layers, shape.kv_heads, tokens, shape.head_dim)
         self.tokens = aligned((tokens,), "int32")
         self.positions = aligned((tokens,), "int32")
-        self.keys: FloatArray = aligned(slices, "float32")
-        self.values: FloatArray = aligned(slices, "float32")
+        self.keys: Array = aligned(slices, shape.cache_dtype)
+        self.values: Array = aligned(slices, shape.cache_dtype)
         self.logits: FloatArray | None = None
         if kind != "prefill":
             self.logits = aligned((tokens, shape.vocabulary), "float32")
@@ -367,6 +372,13 @@ def _quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def _shown(tensor_type: tuple[int, tuple[int, ...]]) -> str:
+    """A tensor's dimensions, and its type by name."""
+    kind, shape = tensor_type
+    names = {number: name for name, number in _ELEMENT_TYPES.items()}
+    return f"{list(shape)} of {names.get(kind, f'type {kind}')}"
 
 
 def _c_string(text: str) -> tuple[ctypes.c_void_p, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from foreword.engine.load import default_threads, load
+from foreword.engine.memory import peak_rss_bytes
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import EngineError, ForewordError
 
@@ -67,23 +68,8 @@ def main(bundle: str, threads: int) -> dict[str, float]:
             "load_ms": round(engine.load_ms, 2),
             "prefill_tokens_per_s": round(length / median(first_ms) * 1e3, 2),
             "decode_tokens_per_s": round(1e3 / median(step_ms), 2),
-            "peak_rss_bytes": _peak_bytes(),
+            "peak_rss_bytes": peak_rss_bytes(),
         }
-
-
-def _peak_bytes() -> int:
-    """Return the most memory this process has had.
-
-    The kernel's own count: where it is to be had, `ru_maxrss` would begin with the parent's.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
-    except (OSError, StopIteration):
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

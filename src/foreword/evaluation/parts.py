@@ -13,6 +13,7 @@ from foreword.bundle.store import Bundle
 from foreword.errors import BundleError
 
 _MATRIX = re.compile(r"layers\.\d+\.(q|k|v|o|gate|up|down)\.weight")
+_OFFSETS = re.compile(r"layers\.\d+\.[a-z]+\.offsets")
 _OUTSIDE = {"embedding": "embedding", "output.weight": "output", "positions": "positions"}
 
 
@@ -20,8 +21,9 @@ def size_by_part(bundle: Bundle) -> dict[str, int]:
     """Return the bytes of each part of a bundle, the largest first; their sum is its size.
 
     `embedding` (and output, where it is tied), `output`, `positions`, the layers' matrices by
-    kind (`q` … `down`), `norms and biases`, `scales` of quantized weights, `graph` (operators
-    and constants) and `tokenizer`. Raises BundleError when the model's tables cannot be read.
+    kind (`q` … `down`), `offsets` of 4-bit blocks kept as they were, `norms and biases`, `scales`
+    of quantized weights, by row or by block, `graph` (operators and constants) and `tokenizer`.
+    Raises BundleError when the model's tables cannot be read.
     """
     model = bundle.model_path
     try:
@@ -51,6 +53,11 @@ def _weights(data: Any) -> dict[str, int]:
             size = model.Buffers(buffer).DataLength()
             part = _part((tensor.Name() or b"").decode())
             quantization = tensor.Quantization()
+            if (blocks := _block_scales(quantization)) is not None:
+                scales = graph.Tensors(blocks).Buffer()
+                if scales not in seen:
+                    seen.add(scales)
+                    parts["scales"] = parts.get("scales", 0) + model.Buffers(scales).DataLength()
             if quantization is not None and quantization.ScaleLength() and ~buffer not in seen:
                 # Apart from the weight: a look-up reads it without its scales.
                 seen.add(~buffer)
@@ -61,12 +68,24 @@ def _weights(data: Any) -> dict[str, int]:
     return parts
 
 
+def _block_scales(quantization: Any) -> int | None:
+    """Return the tensor that holds the scales of a weight's blocks, None where it has none."""
+    kind = schema.QuantizationDetails.BlockwiseQuantization
+    if quantization is None or quantization.DetailsType() != kind:
+        return None
+    details, blocks = quantization.Details(), schema.BlockwiseQuantization()
+    blocks.Init(details.Bytes, details.Pos)
+    return int(blocks.Scales())
+
+
 def _part(name: str) -> str | None:
     """Return the part a weight belongs to; None for a constant of the graph."""
     if matrix := _MATRIX.fullmatch(name):
         return matrix[1]
+    if _OFFSETS.fullmatch(name):
+        return "offsets"
     if name in _OUTSIDE:
         return _OUTSIDE[name]
     if name.endswith((".scale", ".bias")):
         return "norms and biases"
-    return "scales" if name.endswith("scales") else None
+    return "scales" if name.endswith(".scales") else None

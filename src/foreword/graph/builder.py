@@ -137,19 +137,30 @@ class SubgraphBuilder:
         self.table.tensors = []
         self.table.operators = []
 
-    def tensor(self, shape: Shape, dtype: DType, buffer: int = 0, name: str = "") -> Tensor:
-        """Add a tensor; `buffer` 0 means that it is computed."""
+    def tensor(
+        self,
+        shape: Shape,
+        dtype: DType,
+        buffer: int = 0,
+        name: str = "",
+        steps: Steps | None = None,
+    ) -> Tensor:
+        """Add a tensor; `buffer` 0 means that it is computed. `steps` are those of an int8 one."""
         table = schema.TensorT()
         table.shape, table.buffer = np.array(shape, np.int32), buffer
         table.type = getattr(schema.TensorType, dtype.upper())
         table.name = name or None
         table.hasRank = True
+        if steps is not None:
+            table.quantization = schema.QuantizationParametersT()
+            table.quantization.scale = [steps.scale]
+            table.quantization.zeroPoint = [steps.zero_point]
         self.table.tensors.append(table)
         return Tensor(len(self.table.tensors) - 1, shape, dtype)
 
-    def input(self, name: str, shape: Shape, dtype: DType) -> Tensor:
-        """Add a named input of the signature."""
-        tensor = self.tensor(shape, dtype, name=f"{self._name}_{name}")
+    def input(self, name: str, shape: Shape, dtype: DType, steps: Steps | None = None) -> Tensor:
+        """Add a named input of the signature; `steps` are those of an int8 one."""
+        tensor = self.tensor(shape, dtype, name=f"{self._name}_{name}", steps=steps)
         self._inputs[name] = tensor.index
         return tensor
 
@@ -199,11 +210,7 @@ class SubgraphBuilder:
 
         `steps` are those of an int8 output.
         """
-        result = self.tensor(shape, dtype)
-        if steps is not None:
-            quantization = schema.QuantizationParametersT()
-            quantization.scale, quantization.zeroPoint = [steps.scale], [steps.zero_point]
-            self.table.tensors[result.index].quantization = quantization
+        result = self.tensor(shape, dtype, steps=steps)
         table = schema.OperatorT()
         code = getattr(schema.BuiltinOperator, name)
         table.opcodeIndex = self.model.operator_code(code, version)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,10 +27,12 @@ from foreword.graph.spec import (
     block_sums,
     weight_shapes,
 )
-from foreword.graph.weights import Array, Weight, WeightEncoder
+from foreword.graph.weights import Array, DType, Weight, WeightEncoder
 
 Range = tuple[float, float]
 """The smallest and the largest value of an activation; 0 lies between them."""
+
+_WHOLE = Steps(1.0, 0)  # an int8 cache's: its channels are scaled apart
 
 
 def build(
@@ -37,22 +40,33 @@ def build(
     shape: GraphShape,
     encoder: WeightEncoder,
     ranges: Mapping[str, tuple[Range, Range]] | None = None,
+    cache_scales: Mapping[str, FloatArray] | None = None,
 ) -> ModelBuilder:
     """Lay out every signature; weights are read and encoded when the result is written.
 
     `ranges` of the input and the output of a projection, by its name ("layers.0.q"), make its
-    product, which must be stored as int8, one of int8 activations.
+    product, which must be stored as int8, one of int8 activations. `cache_scales`, the steps of
+    every channel of keys and values ("layers.0.k", "layers.0.v": [K, H]), make the caches int8.
     """
     model = ModelBuilder("Foreword token model")
     # One for all signatures: shorter caches share their contents with longer ones.
     decoder = decoder.within(shape.context)
     spec, weights = decoder.spec, _Weights(model, decoder, encoder)
     model.metadata(DESCRIPTION, describe(spec, shape))
+    stored = _Stored(ranges or {}, cache_scales or {})
     for signature in shape.signatures:
         _ForwardPass(
-            model.subgraph(signature.name), weights, spec, shape.context, signature, ranges or {}
+            model.subgraph(signature.name), weights, spec, shape.context, signature, stored
         ).build(logits=signature.kind != "prefill")
     return model
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What is int8 beside weights: products by `ranges`, caches by `cache_scales`."""
+
+    ranges: Mapping[str, tuple[Range, Range]]
+    cache_scales: Mapping[str, FloatArray]
 
 
 class _Weights:
@@ -116,9 +130,9 @@ class _ForwardPass:
         spec: DecoderSpec,
         context: int,
         signature: Signature,
-        ranges: Mapping[str, tuple[Range, Range]],
+        stored: _Stored,
     ) -> None:
-        self.ranges = ranges
+        self.ranges, self.cache_scales = stored.ranges, stored.cache_scales
         self.g, self.spec, self.weights = g, spec, weights
         self.slots, self.tokens = slots, width = signature.slots, signature.width
         attention, layers = spec.attention, range(len(spec.layers))
@@ -128,8 +142,11 @@ class _ForwardPass:
         mask = g.input("mask", (1, 1, 1, slots), "float32")
         cache = (1, attention.kv_heads, slots, attention.head_dim)
         flat = (1, attention.kv_heads, attention.head_dim, slots)
-        self.keys = [g.input(f"kv_cache_k_{i}", cache, "float32") for i in layers]
-        self.values = [g.input(f"kv_cache_v_{i}", flat, "float32") for i in layers]
+        held: tuple[DType, Steps | None] = ("float32", None)
+        if self.cache_scales:
+            held = "int8", _WHOLE
+        self.keys = [g.input(f"kv_cache_k_{i}", cache, *held) for i in layers]
+        self.values = [g.input(f"kv_cache_v_{i}", flat, *held) for i in layers]
         self.positions = Positions(g, spec, self.index, mask, context)
         self.summed: dict[int, Tensor] = {}
 
@@ -185,13 +202,19 @@ class _ForwardPass:
         g, a, layer = self.g, self.spec.attention, f"layers.{i}"
         k = self._by_head(self._heads(x, f"{layer}.k", a.kv_heads, kind), a.kv_heads)
         v = self._by_head(self._linear(x, f"{layer}.v"), a.kv_heads)
+        k, v = self._to_cache(k, f"{layer}.k"), self._to_cache(v, f"{layer}.v")
         g.output(f"kv_slice_k_{i}", k)  # [1, K, T, H]
         g.output(f"kv_slice_v_{i}", v)
         if not attend:
             return None
         q = self._by_head(self._heads(x, f"{layer}.q", a.heads, kind), a.kv_heads)
+        # A chunk sees its own keys and values as later ones will: where a text is cut must not
+        # matter. Keys are scaled here, not queries: of keys that go from DEQUANTIZE straight into
+        # a product XNNPACK (LiteRT 2.3.0) keeps S * S numbers a head, in every layer.
+        k, keys = (self._scaled(self._floats(t), f"{layer}.k") for t in (k, self.keys[i]))
+        v, values = self._floats(v), self._floats(self.values[i])
         # The cache and the new positions are scored apart: joining them would copy the cache.
-        old = self._capped(ops.batch_matmul(g, q, self.keys[i]), a.soft_cap)  # [1, K, G*T, S]
+        old = self._capped(ops.batch_matmul(g, q, keys), a.soft_cap)  # [1, K, G*T, S]
         old = ops.add(g, old, self.positions.cached_bias(kind.window))
         new = self._capped(ops.batch_matmul(g, q, k), a.soft_cap)  # [1, K, G*T, T]
         bias = self.positions.chunk_bias(kind.window)
@@ -202,10 +225,29 @@ class _ForwardPass:
         new = ops.slice_last(g, weights, self.slots, self.tokens)
         mixed = ops.add(
             g,
-            ops.batch_matmul(g, old, self.values[i]),
+            ops.batch_matmul(g, old, values),
             ops.batch_matmul(g, new, ops.transpose(g, v, (0, 1, 3, 2))),
         )
+        mixed = self._scaled(mixed, f"{layer}.v")
         return self._linear(self._by_token(mixed), f"{layer}.o")
+
+    def _to_cache(self, x: Tensor, name: str) -> Tensor:
+        """Keys or values as the cache holds them."""
+        if name not in self.cache_scales:
+            return x
+        scales = 1 / self.cache_scales[name][None, :, None]
+        scaled = ops.multiply(self.g, x, ops.constant(self.g, scales))
+        return ops.quantize(self.g, scaled, _WHOLE)
+
+    def _scaled(self, x: Tensor, name: str) -> Tensor:
+        """Return x, [1, K, n, H], times the scales of an int8 cache's channels."""
+        if name not in self.cache_scales:
+            return x
+        scales = self.cache_scales[name][None, :, None]
+        return ops.multiply(self.g, x, ops.constant(self.g, scales))
+
+    def _floats(self, x: Tensor) -> Tensor:
+        return ops.dequantize(self.g, x) if x.dtype == "int8" else x
 
     def _heads(self, x: Tensor, name: str, heads: int, layer: Layer) -> Tensor:
         """Queries or keys by head, normalised and rotated as the spec says: [1, T, heads, H]."""
@@ -290,7 +332,8 @@ class _ForwardPass:
             return found
         if weight.dtype == "float16":
             return ops.dequantize(g, found)
-        scales = g.tensor((weight.shape[0], 1), "float32", self.weights.scales(name))
+        buffer = self.weights.scales(name)
+        scales = g.tensor((weight.shape[0], 1), "float32", buffer, f"{name}.scales")
         return ops.multiply(g, ops.cast_float(g, found), ops.gather(g, scales, rows))
 
     def _by_head(self, x: Tensor, kv_heads: int) -> Tensor:

@@ -142,9 +142,9 @@ def static_fully_connected(
     options = schema.FullyConnectedOptionsT()
     options.keepNumDims = True
     shape = (*x.shape[:-1], weight.shape[0])
-    rounded = g.operator("QUANTIZE", [x], x.shape, "int8", schema.QuantizeOptionsT(), 1, inputs)
-    y = g.operator("FULLY_CONNECTED", [rounded, weight, None], shape, "int8", options, 5, outputs)
-    return g.operator("DEQUANTIZE", [y], shape, options=schema.DequantizeOptionsT(), version=2)
+    operands = [quantize(g, x, inputs), weight, None]
+    y = g.operator("FULLY_CONNECTED", operands, shape, "int8", options, 5, outputs)
+    return dequantize(g, y)
 
 
 def gather(g: SubgraphBuilder, table: Tensor, indices: Tensor) -> Tensor:
@@ -167,9 +167,16 @@ def cast_float(g: SubgraphBuilder, x: Tensor) -> Tensor:
     return g.operator("CAST", [x], x.shape, options=options)
 
 
+def quantize(g: SubgraphBuilder, x: Tensor, steps: Steps) -> Tensor:
+    """Return x as int8, each to its nearest step."""
+    return g.operator("QUANTIZE", [x], x.shape, "int8", schema.QuantizeOptionsT(), 1, steps)
+
+
 def dequantize(g: SubgraphBuilder, x: Tensor) -> Tensor:
-    """Return a float16 tensor as float32."""
-    return g.operator("DEQUANTIZE", [x], x.shape, options=schema.DequantizeOptionsT(), version=3)
+    """Return a float16 tensor, or an int8 one that has steps, as float32."""
+    version = 3 if x.dtype == "float16" else 2
+    options = schema.DequantizeOptionsT()
+    return g.operator("DEQUANTIZE", [x], x.shape, options=options, version=version)
 
 
 def constant(g: SubgraphBuilder, values: Array | float) -> Tensor:

@@ -13,12 +13,16 @@ from foreword.graph.decoder import Range
 from foreword.graph.spec import Decoder, FloatArray
 from foreword.graph.weights import Array, DType, WeightEncoder
 from foreword.quantize.encode import int8_per_row, pack_int4
-from foreword.quantize.forward import ForwardPass, biases, linear
+from foreword.quantize.forward import ForwardPass, biases, float_project, linear
 from foreword.quantize.gptq import INT4, INT4_BLOCKS, INT8, Inputs, Steps, gptq
 
 TEXT = Path(__file__).parent / "data" / "calibration.txt"
 
+CACHE_TOKENS = 1024
+"""Tokens of the calibration text on which the steps of an int8 cache are found."""
+
 _LONGEST = 512  # tokens a sequence
+_HEADROOM = 1.25  # for keys and values larger than any in the calibration text
 _COARSEST = 0.1  # a step, in root mean squares: of a normal distribution it is 0.04
 
 Progress = Callable[[int, int], None]
@@ -172,6 +176,25 @@ def ranges(
     for i in range(layers):
         progress(i, layers)
         forward.layer(i, project)
+    progress(layers, layers)
+    return found
+
+
+def cache_scales(
+    decoder: Decoder, tokens: NDArray[np.int64], progress: Progress
+) -> dict[str, FloatArray]:
+    """Return the steps of an int8 cache's channels: "layers.0.k" and "layers.0.v", each [K, H]."""
+    found: dict[str, FloatArray] = {}
+    decoder = Layer(decoder).decoder
+    forward, layers = ForwardPass(decoder, tokens), len(decoder.spec.layers)
+    for i in range(layers):
+        progress(i, layers)
+        forward.layer(i, float_project(decoder))
+        for kind, x in (("k", forward.keys), ("v", forward.values)):
+            largest = np.abs(x).max(axis=(0, 1))
+            # A channel that was always 0 takes what it is given later as the others' largest.
+            largest[largest == 0] = largest.max() or 1
+            found[f"layers.{i}.{kind}"] = largest * np.float32(_HEADROOM / 127)
     progress(layers, layers)
     return found
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foreword.graph.positions import HIDDEN, rotary_tables
-from foreword.graph.spec import Alibi, Decoder, FloatArray, Layer, Learned, Norm
+from foreword.graph.spec import SUMMED, Alibi, Decoder, FloatArray, Layer, Learned, Norm
 
 Project = Callable[[Sequence[str], FloatArray], list[FloatArray]]
 """Products that share an input: names of projections and rows [R, in] give rows [R, out]."""
@@ -26,17 +26,16 @@ def float_project(decoder: Decoder) -> Project:
     """Return the products of the decoder as it is."""
     has_bias = biases(decoder)
 
-    def project(names: Sequence[str], x: FloatArray) -> list[FloatArray]:
-        return [
-            linear(
-                x,
-                decoder.load(f"{name}.weight"),
-                decoder.load(f"{name}.bias") if has_bias(name) else None,
-            )
-            for name in names
-        ]
+    def product(name: str, x: FloatArray) -> FloatArray:
+        bias = decoder.load(f"{name}.bias") if has_bias(name) else None
+        y = linear(x, decoder.load(f"{name}.weight"), bias)
+        _, layer, kind = name.split(".")
+        if kind in decoder.spec.layers[int(layer)].offsets:
+            sums = x.reshape(len(x), -1, SUMMED).sum(-1)
+            y += sums @ decoder.load(f"{name}.offsets").T
+        return y
 
-    return project
+    return lambda names, x: [product(name, x) for name in names]
 
 
 def linear(x: FloatArray, weight: FloatArray, bias: FloatArray | None) -> FloatArray:
@@ -68,6 +67,8 @@ class ForwardPass:
         if isinstance(self.spec.positions, Learned):
             x += np.tile(decoder.load("positions")[: self.tokens], (self.sequences, 1))
         self.x: FloatArray = x  # [R, W]
+        # Of the layer last advanced through, as a cache holds them: [N, T, K, H].
+        self.keys = self.values = np.empty(0, np.float32)
 
     def layer(self, i: int, project: Project) -> None:
         """Advance the stream through layer i, with products by `project`."""
@@ -115,6 +116,7 @@ class ForwardPass:
         if layer.rotary is not None:
             cosines, sines = rotary_tables(layer.rotary.within(self.tokens), self.tokens)
             q, k = (_turned(part, cosines[:, None], sines[:, None]) for part in (q, k))
+        self.keys, self.values = k, v
         scale = a.head_dim**-0.5 if a.scale is None else a.scale
         bias, mixed = self._bias(layer), np.empty_like(q)
         groups = a.heads // a.kv_heads

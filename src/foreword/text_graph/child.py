@@ -17,10 +17,10 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from foreword import errors
+from foreword.engine.memory import peak_rss_bytes
 from foreword.errors import ForewordError
 
 Message = dict[str, Any]
@@ -186,16 +186,6 @@ def serve(handle: Callable[[Message, Report], Message]) -> None:
                 send({"kind": type(error).__name__, "error": str(error)})
             except Exception as error:  # Keras and TensorFlow raise all kinds
                 send({"kind": "", "error": f"{type(error).__name__}: {_short(str(error))}"})
-
-
-def peak_rss_bytes(pid: int | None = None) -> int:
-    """Return the most memory a process, by default this one, has had; 0 once it is gone."""
-    try:
-        status = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0
-    found = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(found[0].split()[1]) * 1024 if found else 0
 
 
 def _short(text: str) -> str:
