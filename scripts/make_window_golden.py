@@ -56,6 +56,7 @@ def cases(tokenizer: Tokenizer, texts: list[str]) -> dict[str, list[dict[str, An
 
 
 def main() -> None:
+    """Make a bundle for its tokenizer, and write the cases."""
     source, target = sys.argv[1], Path(sys.argv[2])
     texts = [case["text"] for case in json.loads(TEXTS.read_text(encoding="utf-8"))["cases"]]
     with tempfile.TemporaryDirectory() as scratch:
