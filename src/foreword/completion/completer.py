@@ -27,6 +27,7 @@ class Completer:
         self.safety = load_filter() if safety is None else safety
         self._scores = Scores(model) if isinstance(model, TokenModel) else None
         self._pieces: Pieces | None = None
+        self._streamed_tokens = 0
 
     def window(
         self, text: str, context_tokens: int | None = None, context_words: int | None = None
@@ -69,7 +70,7 @@ class Completer:
         policy = policy or Policy()
         seen, window = self._seen(text, policy)
         answer = Suggestions((), None, len(window.token_ids), window.dropped)
-        before = 0 if self._scores is None else self._scores.computed_tokens
+        computed = self._computed()
         try:
             if seen.strip():
                 answer = replace(answer, items=self._items(seen, window, policy, cancel))
@@ -77,13 +78,13 @@ class Completer:
             answer = replace(answer, cancelled=True)
         except Refused as refused:
             answer = replace(answer, refused="input" if refused.typed else "output")
-        computed = (
-            self.model.stats.computed_tokens
-            if self._scores is None
-            else self._scores.computed_tokens - before
-        )
         latency_ms = (time.perf_counter() - started) * 1e3
+        computed = self._computed() - computed
         return replace(answer, computed_tokens=computed, latency_ms=latency_ms)
+
+    def _computed(self) -> int:
+        """Return how many tokens were computed for suggestions so far."""
+        return self._streamed_tokens if self._scores is None else self._scores.computed_tokens
 
     def _limit(self, context_tokens: int | None) -> int:
         limit = self.model.context // 2 if context_tokens is None else context_tokens
@@ -134,6 +135,7 @@ class Completer:
             if step.finish_reason == "cancelled":
                 raise Called
             text, count = text + step.text, count + 1
+        self._streamed_tokens += self.model.stats.computed_tokens
         text = text.partition("\n")[0]
         text = text[: sentence_end(text)]
         ends = [part.end for part in parts_of(text) if part.is_word][: policy.max_words]
