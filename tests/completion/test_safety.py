@@ -52,7 +52,8 @@ def test_golden_lists_of_users_have_their_verdicts(case: dict[str, Any], tmp_pat
 # Pieces of good and bad words, and what may stand between or on them.
 PARTS = (
     "ass ist ant as s f u c k sh it $h!t spic and span a i t i t l e big t its blow job cum laude "
-    "5 씨 발 시발 점 이 새끼 操 你 妈 ファ ック ß é \u0301 \u200b * . - _ ' ! 🖕 \n ｓ ѕ he ll"
+    "1 5 씨 발 시발 점 이 새끼 ㅅ ㅂ ㅋ "
+    "操 你 妈 ファ ック ß é \u0301 \u200b * . - _ ' ! 🖕 \n ｓ ѕ he ll"
 )
 TEXTS = st.one_of(
     st.lists(st.sampled_from([*PARTS.split(" "), " ", " "]), max_size=14).map("".join),

@@ -195,6 +195,7 @@ def _add(lexicon: Lexicon, letters: str, match: str, entry: Entry, endings: list
         lexicon.inside.add(letters, entry, whole=False)
     if match in ("inside", "start"):
         lexicon.begin.add(letters, entry, whole=False)
+        lexicon.begin.add(letters, entry)  # whole in single letters with spaces between
     else:
         stem = lexicon.begin.add(letters, entry)
         for ending in endings:

@@ -18,10 +18,12 @@ but decorations, which change nothing unless a thread's node has a child for the
    letter, at a boundary; else in `inside`.
 
 A word counts if one of its cells was read as a letter and the last one was no wildcard and no
-punctuation mark (which rather ends a sentence); with wildcards, if it has 4 letters or more. A
-whole word spelt in single letters ("t i t") counts only when it is certain that no other single
-letter follows ("t i t l e"). An allowed text around it makes a bad word good: it is matched letter
-by letter between boundaries, any gaps in place of a space.
+punctuation mark (which rather ends a sentence); with wildcards, if it has 4 letters or more. A word
+that counts whatever follows, spelt in single letters with spaces between, must be whole if it takes
+fewer than 5 code points with its gaps, as two Korean syllables. A whole word spelt in single
+letters ("t i t") counts only when it is certain that no other single letter follows ("t i t l e").
+All cells of a code point are one single letter. An allowed text around it makes a bad word good: it
+is matched letter by letter between boundaries, any gaps in place of a space.
 
 The verdict is the bad word that is certain first; of several at once, the one that begins first,
 then the longest. Safe to show is what lies before all threads and all words not yet certain; less
@@ -37,6 +39,7 @@ from typing import NamedTuple
 from foreword.completion.lexicon import Cell, Entry, Lexicon, Node
 
 _MAX_GAP = 3
+_MIN_SPACED = 5  # code points
 _SINGLE, _SPACED, _LONG = range(3)  # pieces so far: single letters, with spaces between, longer
 
 
@@ -175,7 +178,9 @@ class WordScan:
         bad = [
             _match(thread, thread.node.inner)
             for thread in self._threads
-            if thread.node.inner and thread.spells_word()
+            if thread.node.inner
+            and thread.spells_word()
+            and (thread.pieces != _SPACED or thread.end - thread.start >= _MIN_SPACED)
         ]
         if bad:
             self._pending = self._pending + bad
