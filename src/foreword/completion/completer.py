@@ -51,9 +51,7 @@ class Completer:
         self, window: Window, params: SamplingParams | None = None, cancel: Cancel | None = None
     ) -> Iterator[Step]:
         """Continue what `window` gave, without a bad word; see `guard.guarded`."""
-        return guarded(
-            self.model, window.token_ids, params or SamplingParams(), self.safety, cancel
-        )
+        return guarded(self.model, window.token_ids, params, self.safety, cancel)
 
     def suggest(
         self, text: str, policy: Policy | None = None, cancel: Cancel | None = None

@@ -20,7 +20,7 @@ from foreword.errors import RefusedError
 def guarded(
     model: LanguageModel,
     token_ids: Sequence[int],
-    params: SamplingParams,
+    params: SamplingParams | None,
     safety: Filter,
     cancel: Cancel | None = None,
 ) -> Iterator[Step]:
@@ -36,7 +36,8 @@ def guarded(
     if scan.feed(prompt) is not None:
         raise _refused()
     if isinstance(model, TokenModel):
-        return _Guarded(model, model.checked(token_ids), params, scan, len(prompt)).steps(cancel)
+        tokens, params = model.checked(token_ids), params or SamplingParams()
+        return _Guarded(model, tokens, params, scan, len(prompt)).steps(cancel)
     return _watched(model.stream(token_ids, params, cancel), scan, len(prompt))
 
 
