@@ -53,7 +53,7 @@ def test_it_completes_within_twelve_gigabytes(rows: list[Row], recipe: str) -> N
 
 
 def test_int4_is_smaller_than_int8(rows: list[Row]) -> None:
-    # Embedding and values stay int8, and every 64 columns have a scale.
+    # Embedding and values stay int8, and every 32 columns have a scale.
     assert row_of(rows, "int4")["file_bytes"] < 0.66 * row_of(rows, "int8")["file_bytes"]
 
 
