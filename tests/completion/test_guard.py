@@ -71,3 +71,14 @@ def test_stop_strings_and_figures_are_those_of_a_stream(tiny: Tokenizer) -> None
     assert all(step.logprob is not None for step in steps if step.token_id is not None)
     assert model.stats.generated_tokens == len([s for s in steps if s.token_id is not None])
     assert model.stats.ttft_ms is not None
+
+
+def test_what_is_begun_later_calls_it_off(tiny: Tokenizer) -> None:
+    model = BookModel(tiny, {"the cat sat on the mat": 1.0})
+    first, second = (
+        guarded(model, model.encode("the cat"), SamplingParams(), FILTER) for _ in range(2)
+    )
+    next(first)
+    next(second)
+    assert [step.finish_reason for step in first] == ["cancelled"]
+    assert list(second)[-1].finish_reason == "stop"

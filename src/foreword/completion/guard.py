@@ -29,7 +29,8 @@ def guarded(
     The token that would complete one is not taken; where that does not help, what is generated
     goes back to where the word begins, and goes on with another. After three tries it ends with
     `finish_reason` "refused". So it does at once for a model that only streams. Raises
-    RefusedError for a prompt with a bad word, before any text, and what `stream` raises.
+    RefusedError for a prompt with a bad word, before any text, and what `stream` raises. What is
+    begun later on the same model calls it off.
     """
     scan = safety.scan()
     prompt = model.decode(token_ids)
@@ -132,10 +133,12 @@ class _Guarded:
         """Take one more token; the text of the step is not yet judged."""
         model, params = self._model, self._params
         tokens = [*self._prompt, *self._ids]
-        logits = model.logits(tokens, cancel)
-        self._count(model.stats)
         self._offsets.append(len(self._text))
         self._scans.append(self._scans[-1].copy())
+        if self._stats.ttft_ms is not None and model.stats is not self._stats:
+            return self._end(None, None, "cancelled")  # something newer runs on the model
+        logits = model.logits(tokens, cancel)
+        self._count(model.stats)
         if logits is None:
             return self._end(None, None, "cancelled")
         if banned := self._bans.get(len(self._ids)):
