@@ -17,6 +17,8 @@
 A message says what was expected, what was found and what to do next, in one line.
 """
 
+from typing import Literal
+
 
 class ForewordError(Exception):
     """The root of the tree; catch it to catch everything Foreword raises on purpose."""
@@ -63,9 +65,18 @@ class ClusterError(ForewordError):
 
 
 class RefusedError(ForewordError):
-    """The safety filter refuses the text."""
+    """The safety filter refuses the text that was given, or all that could follow it."""
 
     exit_status = 3
+
+    def __init__(self, refused: Literal["input", "output"]) -> None:
+        found = {
+            "input": "the text has a word that the safety filter refuses: mind your language",
+            "output": "nothing but words that the safety filter refuses came to mind: change the "
+            "text",
+        }
+        super().__init__(f"{found[refused]}, or choose another level with --safety")
+        self.refused = refused
 
 
 class EngineError(ForewordError):

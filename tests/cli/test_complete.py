@@ -248,3 +248,21 @@ def test_without_a_text_on_a_terminal_it_says_how_to_give_one(
 ) -> None:
     monkeypatch.setattr("foreword.cli.complete.is_terminal", lambda stream: True)
     assert "TEXT is missing" in refusal(run("complete", "--model", bundle), status=2)
+
+
+def test_a_bad_word_is_refused_with_a_status_of_its_own(bundle: Path) -> None:
+    asked = ("complete", "a shit day", "--model", bundle)
+    assert "mind your language" in refusal(run(*asked), 3)
+    for options in ([], ["--confidence", "0"]):
+        result = run(*asked, "--json", *options)
+        assert result.status == 3
+        assert json.loads(result.out)["refused"] == "input"
+    assert run(*asked, "--safety", "off").status == 0
+
+
+def test_alternatives_are_lines_and_items(bundle: Path) -> None:
+    asked = ("complete", PROMPT, "--model", bundle, "--alternatives", "2", "--confidence", "0")
+    document = json.loads(run(*asked, "--json").out)
+    assert document["refused"] is None
+    assert document["items"]
+    assert [item["text"] for item in document["items"]] == run(*asked).out.splitlines()

@@ -23,9 +23,8 @@ from foreword.cli.suggestions import (
     json_refusal,
     policy_of,
     print_suggestions,
-    refused_output,
 )
-from foreword.errors import PromptError, UsageError
+from foreword.errors import PromptError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from foreword.completion.completer import Completer
@@ -163,7 +162,7 @@ def _stream(completer: Completer, window: Window, params: SamplingParams, prompt
     finally:
         print(flush=True)
     if step.finish_reason == "refused":
-        raise refused_output()
+        raise RefusedError("output")
 
 
 def _as_json(
@@ -171,7 +170,7 @@ def _as_json(
 ) -> dict[str, Any]:
     steps = list(completer.stream(window, params))
     if steps[-1].finish_reason == "refused":
-        raise refused_output()
+        raise RefusedError("output")
     model = completer.model
     stats = model.stats
     return {

@@ -19,15 +19,6 @@ SafetyOption = Annotated[
     str, typer.Option(help="Keep bad words out: off, default or strict.", metavar="LEVEL")
 ]
 
-_INPUT = (
-    "the text has a word that the safety filter refuses: mind your language, or choose another "
-    "level with --safety"
-)
-_OUTPUT = (
-    "nothing but words that the safety filter refuses came to mind: change the text, or choose "
-    "another level with --safety"
-)
-
 
 def policy_of(
     context_tokens: int | None,
@@ -70,14 +61,9 @@ def print_suggestions(found: Suggestions, as_json: bool, quiet: bool, model: str
         for item in found.items:
             print(item.text)
     if found.refused:
-        raise RefusedError(_INPUT if found.refused == "input" else _OUTPUT)
+        raise RefusedError(found.refused)
     if not found.items and not quiet:
         note("nothing is sure enough to be suggested (--confidence)")
-
-
-def refused_output() -> RefusedError:
-    """Return the error for a text after which only bad words came."""
-    return RefusedError(_OUTPUT)
 
 
 @contextmanager
@@ -86,6 +72,5 @@ def json_refusal() -> Iterator[None]:
     try:
         yield
     except RefusedError as error:
-        side = "output" if str(error) == _OUTPUT else "input"
-        print_json({"text": "", "refused": side})
+        print_json({"text": "", "refused": error.refused})
         raise

@@ -35,18 +35,11 @@ def guarded(
     scan = safety.scan()
     prompt = model.decode(token_ids)
     if scan.feed(prompt) is not None:
-        raise _refused()
+        raise RefusedError("input")
     if isinstance(model, TokenModel):
         tokens, params = model.checked(token_ids), params or SamplingParams()
         return _Guarded(model, tokens, params, scan, len(prompt)).steps(cancel)
     return _watched(model.stream(token_ids, params, cancel), scan, len(prompt))
-
-
-def _refused() -> RefusedError:
-    return RefusedError(
-        "the text has a word that the safety filter refuses: mind your language, or choose "
-        "another level with --safety"
-    )
 
 
 def _watched(steps: Iterator[Step], scan: Scan, before: int) -> Iterator[Step]:
@@ -59,7 +52,7 @@ def _watched(steps: Iterator[Step], scan: Scan, before: int) -> Iterator[Step]:
             match = scan.end()
         if match is not None:
             if match.end <= before:
-                raise _refused()
+                raise RefusedError("input")
             kept = text[shown : max(match.start - before, shown)]
             yield Step(None, kept, finish_reason="refused")
             return
@@ -102,7 +95,7 @@ class _Guarded:
                     return
                 continue
             if match.end <= self._before:
-                raise _refused()
+                raise RefusedError("input")
             if not tries:
                 shown = match.start - self._before
                 yield self._given(Step(None, "", finish_reason="refused"), shown)
