@@ -10,6 +10,7 @@ The blocks are found in the values, so it does not matter through which file the
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -86,15 +87,21 @@ def kept_matrices(decoder: Decoder) -> frozenset[str]:
 def with_offsets(decoder: Decoder, kept: frozenset[str]) -> Decoder:
     """Return a decoder of the same logits whose `kept` matrices are steps and offsets apart."""
 
+    @lru_cache(maxsize=1)  # offsets are asked for right after their steps
+    def blocks_of(matrix: str) -> Blocks:
+        return find_blocks(np.ascontiguousarray(decoder.load(matrix)).reshape(-1, SUMMED))
+
+    shapes = weight_shapes(decoder.spec)
+
     def load(name: str) -> FloatArray:
         projection, _, part = name.rpartition(".")
-        if f"{projection}.weight" not in kept or part not in ("weight", "offsets"):
+        matrix = f"{projection}.weight"
+        if matrix not in kept or part not in ("weight", "offsets"):
             return decoder.load(name)
-        values = decoder.load(f"{projection}.weight")
-        blocks = find_blocks(np.ascontiguousarray(values).reshape(-1, SUMMED))
+        blocks = blocks_of(matrix)
         if part == "offsets":
-            return blocks.offsets.reshape(len(values), -1)
-        return (blocks.scales[:, None] * blocks.steps).reshape(values.shape)
+            return blocks.offsets.reshape(shapes[matrix][0], -1)
+        return (blocks.scales[:, None] * blocks.steps).reshape(shapes[matrix])
 
     layers = tuple(
         replace(layer, offsets=_kinds(kept, i)) for i, layer in enumerate(decoder.spec.layers)

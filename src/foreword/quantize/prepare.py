@@ -86,10 +86,10 @@ def prepare(
     """
     report = progress or (lambda stage, done, total: None)
     shapes = weight_shapes(decoder.spec)
+    products = sum(name.startswith("layers.") and len(s) == 2 for name, s in shapes.items())
     store = Encoder(recipe, len(decoder.spec.layers))
     details = {}
     if recipe.keep_blocks and (kept := kept_matrices(decoder)):
-        products = sum(name.startswith("layers.") and len(s) == 2 for name, s in shapes.items())
         details["kept_blocks"] = f"of {len(kept)} of {products} matrices"
         other = replace(recipe, matrices="int8", block=0, int8=(), keep_blocks=False)
         store = Encoder(other, len(decoder.spec.layers), kept)
@@ -110,7 +110,6 @@ def prepare(
     found = {}
     if recipe.activations == "static":
         found = ranges(decoder, calibration, lambda *at: report("calibrate", *at))
-        products = sum(name.startswith("layers.") and len(s) == 2 for name, s in shapes.items())
         details["static_products"] = f"{len(found)} of {products}"
     encoder: WeightEncoder = store
     if recipe.rounding == "gptq" and not large:
