@@ -19,6 +19,11 @@ from foreword.cli.console import (
 )
 from foreword.cli.models import opened
 from foreword.cli.suggestions import (
+    ConfidenceOption,
+    ContextTokensOption,
+    ContextWordsOption,
+    MaxWordsOption,
+    ModelOption,
     SafetyOption,
     json_refusal,
     policy_of,
@@ -40,30 +45,17 @@ def complete(
         str | None,
         typer.Argument(help="The text to continue; - reads standard input, as a pipe does."),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="A bundle's path or its name, or a text graph's file."),
-    ] = None,
+    model: ModelOption = None,
     max_new_tokens: Annotated[
         int | None, typer.Option(help="Tokens to add, at most: 32; all that a text graph gives.")
     ] = None,
-    context_tokens: Annotated[
-        int | None,
-        typer.Option(help="Tokens of the text the model is given; half its context by default."),
-    ] = None,
-    context_words: Annotated[
-        int | None, typer.Option(help="Words of the text the model is given, at most.")
-    ] = None,
+    context_tokens: ContextTokensOption = None,
+    context_words: ContextWordsOption = None,
     alternatives: Annotated[
         int | None, typer.Option(help="Give so many suggestions of a few whole words.")
     ] = None,
-    max_words: Annotated[
-        int | None, typer.Option(help="Words of a suggestion: 4 by default.")
-    ] = None,
-    confidence: Annotated[
-        float | None,
-        typer.Option(help="Suggest only words this sure (0 to 1), or nothing."),
-    ] = None,
+    max_words: MaxWordsOption = None,
+    confidence: ConfidenceOption = None,
     safety: SafetyOption = "default",
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.0,
     top_k: Annotated[int, typer.Option(help="Sample from the k likeliest; 0: all.")] = 0,

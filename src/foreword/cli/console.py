@@ -25,6 +25,7 @@ INTERRUPTED = 130
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 
+_PLOTS = (".html", ".svg")
 _IN_BYTES = {"download", "check", "extract", "convert", "reference"}
 _STAGES = {
     "download": "Downloading the model",
@@ -162,6 +163,13 @@ def writable(path: Path | None) -> None:
     """Raise OutputError, before the work is done, for what can be no file's path."""
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         raise OutputError(f"{path}: expected a file in a directory that exists: make it first")
+
+
+def plot_place(path: Path | None) -> None:
+    """Raise UsageError or OutputError, before the work is done, for what can be no plot's path."""
+    if path is not None and path.suffix.lower() not in _PLOTS:
+        raise UsageError(f"plot: expected a name that ends in .html or .svg, found '{path}'")
+    writable(path)
 
 
 def write_file(path: Path, text: str) -> None:

@@ -12,19 +12,16 @@ from foreword.cli.console import (
     QuietOption,
     guarded,
     harmless,
+    plot_place,
     print_json,
     progress,
-    writable,
     write_file,
 )
 from foreword.cli.models import opened
 from foreword.cli.suggestions import policy_of
-from foreword.errors import UsageError
 
 if TYPE_CHECKING:
     from foreword.evaluation.replay import Replay
-
-_PLOTS = (".html", ".svg")
 
 
 @guarded
@@ -64,9 +61,7 @@ def replay(
 
     check_threads(threads)
     policy = policy_of(None, None, None, max_words, confidence)
-    if plot is not None and plot.suffix.lower() not in _PLOTS:
-        raise UsageError(f"plot: expected a name that ends in .html or .svg, found '{plot}'")
-    writable(plot)
+    plot_place(plot)
     contents = read_texts(texts)
     taught = None if train is None else read_texts([train], "train")[0]
     model, name = opened(bundle, threads, quiet)

@@ -15,6 +15,21 @@ from foreword.errors import RefusedError
 if TYPE_CHECKING:
     from foreword.completion.suggestion import Policy, Suggestions
 
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A bundle's path or its name, or a text graph's file."),
+]
+ContextTokensOption = Annotated[
+    int | None,
+    typer.Option(help="Tokens of the text the model is given; half its context by default."),
+]
+ContextWordsOption = Annotated[
+    int | None, typer.Option(help="Words of the text the model is given, at most.")
+]
+MaxWordsOption = Annotated[int | None, typer.Option(help="Words of a suggestion: 4 by default.")]
+ConfidenceOption = Annotated[
+    float | None, typer.Option(help="Suggest only words this sure (0 to 1), or nothing.")
+]
 SafetyOption = Annotated[
     str, typer.Option(help="Keep bad words out: off, default or strict.", metavar="LEVEL")
 ]

@@ -18,6 +18,7 @@ from foreword.cli.console import (
     guarded,
     is_terminal,
     note,
+    plot_place,
     print_json,
     progress,
     writable,
@@ -27,8 +28,6 @@ from foreword.errors import ForewordError, UsageError
 
 if TYPE_CHECKING:
     from foreword.tune import Found, Outcome, Plan
-
-_PLOTS = (".html", ".svg")
 
 
 @guarded
@@ -88,10 +87,8 @@ def tune(
     contexts = _numbers("context", context)
     embeddings = [] if embedding is None else _words(embedding)
     planned = plan(_words(recipe), contexts, widths, embeddings, tokens=tokens, threads=threads)
-    if plot is not None and plot.suffix.lower() not in _PLOTS:
-        raise UsageError(f"plot: expected a name that ends in .html or .svg, found '{plot}'")
+    plot_place(plot)
     writable(output)
-    writable(plot)
     with progress(quiet) as report:
         found = search(source, planned, journal, report, scheduler)
     _tell_failures(found.outcomes, quiet)

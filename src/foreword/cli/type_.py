@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foreword.cli.console import guarded, is_terminal
-from foreword.cli.suggestions import SafetyOption, policy_of
+from foreword.cli.suggestions import (
+    ConfidenceOption,
+    ContextTokensOption,
+    ContextWordsOption,
+    MaxWordsOption,
+    ModelOption,
+    SafetyOption,
+    policy_of,
+)
 from foreword.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,26 +34,14 @@ def type_(
     file: Annotated[
         Path | None, typer.Argument(help="The text file to edit; made when it is saved.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="A bundle's path or its name, or a text graph's file."),
-    ] = None,
-    context_tokens: Annotated[
-        int | None,
-        typer.Option(help="Tokens of the text the model is given; half its context by default."),
-    ] = None,
-    context_words: Annotated[
-        int | None, typer.Option(help="Words of the text the model is given, at most.")
-    ] = None,
-    max_words: Annotated[
-        int | None, typer.Option(help="Words of a suggestion: 4 by default.")
-    ] = None,
+    model: ModelOption = None,
+    context_tokens: ContextTokensOption = None,
+    context_words: ContextWordsOption = None,
+    max_words: MaxWordsOption = None,
     alternatives: Annotated[
         int | None, typer.Option(help="Suggestions found at once: 1; Alt-] finds more.")
     ] = None,
-    confidence: Annotated[
-        float | None, typer.Option(help="Suggest only words this sure (0 to 1), or nothing.")
-    ] = None,
+    confidence: ConfidenceOption = None,
     safety: SafetyOption = "default",
     threads: Annotated[int | None, typer.Option(help="Threads; chosen by default.")] = None,
 ) -> None:
