@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -64,8 +65,11 @@ def convert(
     _check_output(path, replace)
     with open_source(source, downloads_dir(), progress) as model:
         keras_path = _check(model, options)
-        made = _temporary(path)
+        # Named before it is made: an interrupt right after must find what to remove.
+        made = path.absolute().with_name(f".{path.stem[:32]}.{secrets.token_hex(6)}.tflite")
         try:
+            made.parent.mkdir(parents=True, exist_ok=True)
+            made.touch(mode=0o600, exist_ok=False)
             report = progress or (lambda stage, done, total: None)
             what = f"{model.name:.60} as a text graph"
             child = Child("foreword.text_graph.build", what, ConversionError, limit)
@@ -90,7 +94,8 @@ def convert(
         except OSError as error:
             raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
         finally:
-            made.unlink(missing_ok=True)
+            with suppress(OSError):
+                made.unlink()
     return path
 
 
@@ -150,16 +155,6 @@ def _about(model: SourceModel, options: TextOptions) -> About:
         "versions": {name: metadata.version(name) for name in _PACKAGES},
     }
     return About(document, options, tokenizer.json)
-
-
-def _temporary(path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".tflite", dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    os.close(number)
-    return Path(name).absolute()
 
 
 def _appear(made: Path, path: Path) -> None:
