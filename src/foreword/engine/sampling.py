@@ -13,6 +13,8 @@ from foreword.errors import UsageError
 
 FloatArray = NDArray[np.float32]
 
+MOST_TOP_LOGPROBS = 100
+
 
 @dataclass(frozen=True)
 class SamplingParams:
@@ -20,7 +22,7 @@ class SamplingParams:
 
     `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1
     switch their filters off. `stop` strings end the text before them. `logprobs` fills
-    `Step.logprob`. Raises UsageError for values outside their range.
+    `Step.logprob`, and `Step.top_logprobs` with as many tokens as `top_logprobs` says. Raises UsageError for values outside their range.
     """
 
     temperature: float = 0.0
@@ -33,6 +35,7 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     logprobs: bool = False
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
         ranges = {
@@ -42,6 +45,7 @@ class SamplingParams:
             "min_p": (0.0, 1.0),
             "repetition_penalty": (0.01, 100.0),
             "max_new_tokens": (1, math.inf),
+            "top_logprobs": (0, MOST_TOP_LOGPROBS),
         }
         for field in fields(self):
             if field.name in ranges:
@@ -86,6 +90,17 @@ def log_probability(logits: FloatArray, token_id: int) -> float:
     """Return the natural logarithm of a token's probability under logits [V]."""
     shifted = logits.astype(np.float64) - float(logits.max())
     return float(shifted[token_id] - np.log(np.exp(shifted).sum()))
+
+
+def likeliest(logits: FloatArray, count: int) -> tuple[tuple[int, float], ...]:
+    """Return the `count` likeliest tokens under logits [V], each with its natural logarithm."""
+    if not count:
+        return ()
+    kept, scores = _top_k(logits, count)
+    total = float(logits.max()) + math.log(
+        np.exp(logits.astype(np.float64) - float(logits.max())).sum()
+    )
+    return tuple((int(i), float(score) - total) for i, score in zip(kept, scores, strict=True))
 
 
 def _penalize(logits: FloatArray, seen: Sequence[int], penalty: float) -> FloatArray:
