@@ -22,7 +22,8 @@ class SamplingParams:
 
     `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1
     switch their filters off. `stop` strings end the text before them. `logprobs` fills
-    `Step.logprob`, and `Step.top_logprobs` with as many tokens as `top_logprobs` says. Raises UsageError for values outside their range.
+    `Step.logprob`, and `Step.top_logprobs` with as many tokens as `top_logprobs` says. Raises
+    UsageError for values outside their range.
     """
 
     temperature: float = 0.0
