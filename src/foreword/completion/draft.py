@@ -69,6 +69,11 @@ class Scores:
         self._known: OrderedDict[tuple[int, ...], FloatArray] = OrderedDict()
         self.computed_tokens = 0
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory of what is remembered."""
+        return sum(logits.nbytes for logits in self._known.values())
+
     def after(self, token_ids: Sequence[int], cancel: Cancel | None) -> FloatArray:
         """Return logits [V], not to be changed; raises Called."""
         key = tuple(token_ids)

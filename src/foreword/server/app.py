@@ -24,6 +24,7 @@ from foreword.server.running import ClientGone
 from foreword.server.served import Served, Site
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_CODES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
 _CLIENT_GONE = 499  # nginx's; nobody reads it
 
 
@@ -104,7 +105,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
+    code = _CODES.get(error.status_code)
     failure = ApiError(error.status_code, str(error.detail), code)
     failure.headers |= error.headers or {}
     return await _failed(request, failure)

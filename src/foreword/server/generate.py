@@ -144,7 +144,7 @@ class _Run:
         self._emit(Piece(index, text, by_token=tuple(scored)))
 
     def _shown(self, token_id: int) -> str:
-        """Return a token's text; where it is part of a character, its bytes as OpenAI shows them."""
+        """Return a token's text; of part of a character, its bytes as OpenAI has them."""
         raw = self._model.tokenizer.token_bytes(token_id)
         try:
             return raw.decode()

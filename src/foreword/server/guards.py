@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foreword.server.failures import ApiError
@@ -37,7 +38,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _OPEN = ("/static/", "/sw.js", "/manifest.webmanifest", "/health", "/favicon.ico")
-_UNMATCHED = "other"
 _log = logging.getLogger("foreword.server")
 
 
@@ -86,7 +86,7 @@ class Guards:
             self._count(scope, status, time.perf_counter() - started)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", _UNMATCHED)
+        route = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         # The route and not the path: what is asked for may be anything.
@@ -102,16 +102,18 @@ class Guards:
                 "or start it with --allow-host",
                 "host",
             )
-        origin = headers.get("origin")
-        if origin is not None and origin not in self._access.origins:
-            if urlsplit(origin).netloc != host:
-                raise ApiError(403, "pages of other sites may not ask this server", "origin")
-        elif origin is None and headers.get("sec-fetch-site") == "cross-site":
-            if scope["path"] != "/" or headers.get("sec-fetch-mode") != "navigate":
-                raise ApiError(403, "pages of other sites may not ask this server", "origin")
+        if self._is_foreign(scope, headers, host):
+            raise ApiError(403, "pages of other sites may not ask this server", "origin")
         path = scope["path"]
         if path != "/" and not path.startswith(_OPEN):
             self._check_key(headers)
+
+    def _is_foreign(self, scope: Scope, headers: Headers, host: str) -> bool:
+        origin = headers.get("origin")
+        if origin is not None:
+            return origin not in self._access.origins and urlsplit(origin).netloc != host
+        followed_link = scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
+        return headers.get("sec-fetch-site") == "cross-site" and not followed_link
 
     def _check_key(self, headers: Headers) -> None:
         key = self._access.api_key
@@ -133,16 +135,19 @@ class Guards:
 
 
 class _Body:
-    """A request's body, that may not be too long nor take too long."""
+    """A request's body, that may not be too long nor take too long.
+
+    What is raised while it comes is an HTTPException, which FastAPI lets through.
+    """
 
     def __init__(self, receive: Receive, access: Access, headers: Headers) -> None:
         self._receive, self._left = receive, access.body_bytes
-        self._most = access.body_bytes
+        self._too_large = f"the request is too large: at most {access.body_bytes} bytes"
         self._deadline = asyncio.get_running_loop().time() + access.body_seconds
         self._whole = False
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._left:
-            raise self._too_large()
+            raise ApiError(413, self._too_large, "too_large")
 
     async def receive(self) -> Message:
         """Return the next message of the body, or that the client is gone."""
@@ -152,16 +157,13 @@ class _Body:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError:
-            raise ApiError(408, "the request did not come in time", "timeout") from None
+            raise HTTPException(408, "the request did not come in time") from None
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
-                raise self._too_large()
+                raise HTTPException(413, self._too_large)
             self._whole = not message.get("more_body", False)
         return message
-
-    def _too_large(self) -> ApiError:
-        return ApiError(413, f"the request is too large: at most {self._most} bytes", "too_large")
 
 
 async def _refuse(error: ApiError, scope: Scope, send: Send) -> None:

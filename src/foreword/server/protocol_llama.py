@@ -85,15 +85,15 @@ class LlamaAnswer(Message):
     stop: bool
     index: int = 0
     model: str = ""
-    tokens: list[int] = []
+    tokens: tuple[int, ...] = ()
     stop_type: Literal["none", "eos", "limit", "word"] = "none"
     stopping_word: str = ""
     tokens_predicted: int = 0
     tokens_evaluated: int = 0
     tokens_cached: int = 0
     truncated: bool = False
-    completion_probabilities: list[dict[str, Any]] = []
-    generation_settings: dict[str, Any] = {}
+    completion_probabilities: tuple[dict[str, Any], ...] = ()
+    generation_settings: dict[str, Any] = Field(default_factory=dict)
     timings: Timings | None = None
 
 
@@ -111,7 +111,7 @@ class Props(Message):
 
 
 def only(answer: dict[str, Any], wanted: list[str] | None) -> dict[str, Any]:
-    """Return the fields asked for, under the paths asked for (`timings/prompt_ms`); all for None."""
+    """Return the fields asked for, by paths such as `timings/prompt_ms`; all for None."""
     if not wanted:
         return answer
     found = {}

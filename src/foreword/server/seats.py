@@ -10,7 +10,6 @@ from foreword.completion.safety import Filter
 from foreword.engine.engine import Engine, LanguageModel
 from foreword.engine.shared import SharedModel, TextEngine
 
-_KEPT_SCORES = 8
 _ALIKE = 32  # characters that make it worth going on from another request's text
 
 
@@ -28,7 +27,7 @@ class Seat:
         """Memory that is held for this text alone."""
         model = self.completer.model
         kept = model.kept_bytes if isinstance(model, TextEngine) else 0
-        return kept + self.completer.scores_bytes
+        return kept + self.completer.remembered_bytes
 
 
 class Seats:
@@ -37,7 +36,7 @@ class Seats:
     def __init__(self, model: LanguageModel, safety: Filter, memory_bytes: int) -> None:
         self._shared = SharedModel.of(model) if isinstance(model, Engine) else None
         self._model, self._memory_bytes = model, memory_bytes
-        self._first = Completer(model, safety, kept_scores=_KEPT_SCORES)
+        self._first = Completer(model, safety)
         self._seats: OrderedDict[int, Seat] = OrderedDict()
 
     def __len__(self) -> int:
