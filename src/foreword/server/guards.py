@@ -78,6 +78,10 @@ class Guards:
 
         try:
             self._check(scope)
+            if scope["method"] == "OPTIONS" and "origin" in Headers(scope=scope):
+                await answer({"type": "http.response.start", "status": 204, "headers": []})
+                await answer({"type": "http.response.body", "body": b""})
+                return
             body = _Body(receive, self._access, Headers(scope=scope))
             await self._app(scope, body.receive, answer)
         except ApiError as error:
@@ -105,7 +109,7 @@ class Guards:
         if self._is_foreign(scope, headers, host):
             raise ApiError(403, "pages of other sites may not ask this server", "origin")
         path = scope["path"]
-        if path != "/" and not path.startswith(_OPEN):
+        if path != "/" and scope["method"] != "OPTIONS" and not path.startswith(_OPEN):
             self._check_key(headers)
 
     def _is_foreign(self, scope: Scope, headers: Headers, host: str) -> bool:
