@@ -79,30 +79,36 @@ class _Run:
         if isinstance(model, TokenModel):
             token_ids = model.checked(token_ids)
         text = model.decode(token_ids)
-        self._check(text)
+        # A bad word is told before anything else is.
+        steps = self._begin(token_ids, text, 0)
         self._emit(Begun(len(token_ids), text))
         for choice in range(wanted.choices):
             if wanted.echo:
                 yield from self._echo(token_ids, text, first + choice)
-            if wanted.generate:
-                seed = wanted.params.seed
-                params = replace(wanted.params, seed=None if seed is None else seed + choice)
-                yield from self._continue(token_ids, params, first + choice)
-            else:
-                if isinstance(model, TokenModel):
-                    model.logits(token_ids, self._job)
-                self._emit(Piece(first + choice, "", finish="length", stats=model.stats))
+            if choice:
+                steps = self._begin(token_ids, text, choice)
+            yield from self._continue(steps, first + choice)
 
-    def _check(self, text: str) -> None:
-        scan = self._completer.safety.scan()
-        if scan.feed(text) is not None:
+    def _begin(self, token_ids: list[int], text: str, choice: int) -> Iterator[Step]:
+        if not self._wanted.generate:
+            return self._nothing(token_ids, text)
+        params, seed = self._wanted.params, self._wanted.params.seed
+        params = replace(params, seed=None if seed is None else seed + choice)
+        return self._completer.stream(Window(token_ids, 0), params, self._job)
+
+    def _nothing(self, token_ids: list[int], text: str) -> Iterator[Step]:
+        """Return the steps of a continuation of no tokens."""
+        if self._completer.safety.scan().feed(text) is not None:
             raise RefusedError("input")
+        if isinstance(self._model, TokenModel):
+            self._model.logits(token_ids, self._job)
+        return iter([Step(None, "", finish_reason="length")])
 
-    def _continue(self, token_ids: list[int], params: SamplingParams, index: int) -> Iterator[None]:
+    def _continue(self, steps: Iterator[Step], index: int) -> Iterator[None]:
         started, text = time.monotonic(), ""
-        for step in self._completer.stream(Window(token_ids, 0), params, self._job):
+        for step in steps:
             text += step.text
-            piece = self._piece(step, index, params)
+            piece = self._piece(step, index)
             late = self._wanted.line_seconds
             if late is not None and "\n" in text and time.monotonic() - started > late:
                 piece = replace(piece, finish=piece.finish or "length", stats=self._model.stats)
@@ -111,13 +117,13 @@ class _Run:
                 return
             yield
 
-    def _piece(self, step: Step, index: int, params: SamplingParams) -> Piece:
+    def _piece(self, step: Step, index: int) -> Piece:
         finish = step.finish_reason
         if finish == "cancelled" and self._job.timed_out:
             finish = "length"
         ids = () if step.token_id is None else (step.token_id,)
         by_token: tuple[ByToken, ...] = ()
-        if params.logprobs and step.token_id is not None:
+        if self._wanted.params.logprobs and step.token_id is not None:
             top = tuple((self._shown(i), logprob) for i, logprob in step.top_logprobs)
             by_token = ((self._shown(step.token_id), step.logprob, top),)
         stats = None if finish is None else self._model.stats

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from foreword.engine.engine import FinishReason, StreamStats
+
 _SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -59,6 +61,14 @@ class Metrics:
         self.ready = Gauge(
             "foreword_model_ready", "1 when the model is loaded.", ["model"], registry=registry
         )
+
+    def count(self, stats: StreamStats, finish: FinishReason | None) -> None:
+        """Count the tokens of a continuation that has ended."""
+        self.tokens.labels("computed").inc(stats.computed_tokens)
+        self.tokens.labels("reused").inc(stats.reused_tokens)
+        self.tokens.labels("generated").inc(stats.generated_tokens)
+        if finish == "refused":
+            self.refused.labels("output").inc()
 
     def text(self) -> bytes:
         """Return everything in Prometheus's text format."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from foreword.server.generate import Piece
 from foreword.server.worker import End, Job, Work, Worker
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ async def events(
     worker.submit(job, supersedes)
     try:
         while not isinstance(item := await queue.get(), End):
+            if isinstance(item, Piece) and item.stats is not None:
+                worker.metrics.count(item.stats, item.finish)
             yield item
         if item.error is not None:
             raise item.error

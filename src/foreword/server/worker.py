@@ -76,10 +76,10 @@ class Job:
         """Stop at this time from when it was queued."""
         self._deadline = self.queued_at + seconds
 
-    def begin(self, seat: Seat) -> Iterator[None]:
-        """Sit down and begin the work."""
-        self.seat = seat
-        self.steps = iter(self._work(seat, self, self._emit))
+    def begin(self) -> Iterator[None]:
+        """Begin the work, at the seat."""
+        assert self.seat is not None
+        self.steps = iter(self._work(self.seat, self, self._emit))
         return self.steps
 
     def end(self, error: Exception | None = None) -> None:
@@ -131,7 +131,7 @@ class Worker:
             if supersedes and job.session is not None and self._replace(job):
                 return
             if len(self._waiting) >= self._limits.queue:
-                for gone in [job for job in self._waiting if job.is_set() and not job.steps]:
+                for gone in [job for job in self._waiting if job.is_set() and job.seat is None]:
                     self._waiting.remove(gone)
                     gone.end()
             if len(self._waiting) >= self._limits.queue:
@@ -173,7 +173,7 @@ class Worker:
             return False
         old.superseded = True
         old.cancel()
-        if old.steps is not None or old not in self._waiting:
+        if old.seat is not None or old not in self._waiting:
             return False
         self._waiting[self._waiting.index(old)] = job
         job.queued_at = old.queued_at  # what waits is the writer, not the letter
@@ -216,26 +216,17 @@ class Worker:
 
     def _turn(self, job: Job, seats: Seats) -> None:
         """Run a job until it is done, or has had its time while others wait."""
-        if job.steps is None:
+        if job.seat is None:
             if job.is_set():
                 self._finish(job, None)
                 return
             self.metrics.queue_seconds.observe(time.monotonic() - job.queued_at)
-            job.begin(seats.take(job.session, job.text))
-        assert job.seat is not None
-        assert job.steps is not None
+            job.seat = seats.take(job.session, job.text)
         started = time.monotonic()
         error: Exception | None = None
         try:
-            for _ in job.steps:
-                if (
-                    seats.take_turns
-                    and self._waiting
-                    and time.monotonic() - started > _TURN_SECONDS
-                    and not job.is_set()
-                ):
-                    with self._changed:
-                        self._waiting.append(job)
+            for _ in job.begin() if job.steps is None else job.steps:
+                if seats.take_turns and self._must_wait(job, started):
                     return
         except (ApiError, ForewordError) as failed:
             error = failed
@@ -247,6 +238,16 @@ class Worker:
         seats.give_back(job.seat)
         self._job_seconds += 0.1 * (time.monotonic() - started - self._job_seconds)
         self._finish(job, error)
+
+    def _must_wait(self, job: Job, started: float) -> bool:
+        """Put a job that has run for its time behind the others, where there are any."""
+        if time.monotonic() - started < _TURN_SECONDS or job.is_set():
+            return False
+        with self._changed:
+            if not self._waiting:
+                return False
+            self._waiting.append(job)
+            return True
 
     def _finish(self, job: Job, error: Exception | None) -> None:
         with self._changed:
