@@ -15,6 +15,9 @@ FloatArray = NDArray[np.float32]
 
 MOST_TOP_LOGPROBS = 100
 
+LEAST_TEMPERATURE = 1e-4
+"""What is nearer to 0 is as good as greedy, and would overflow."""
+
 
 @dataclass(frozen=True)
 class SamplingParams:
@@ -83,7 +86,7 @@ class Sampler:
         kept, scores = _top_k(logits, params.top_k)
         kept, scores = _top_p(kept, scores, params.top_p)
         kept, scores = _min_p(kept, scores, params.min_p)
-        chances = _softmax(scores / params.temperature)
+        chances = _softmax(scores / max(params.temperature, LEAST_TEMPERATURE))
         return int(self._random.choice(kept, p=chances))
 
 

@@ -43,6 +43,7 @@ def create_app(served: Served, access: Access, metrics: Metrics, site: Site) -> 
         version=__version__,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
     )
 

@@ -80,6 +80,7 @@ class _Impatient(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.access_log = False  # it would quote paths; our own log names routes
         self._arm()
 
     def data_received(self, data: bytes) -> None:

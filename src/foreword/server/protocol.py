@@ -200,4 +200,5 @@ ERRORS: Responses = {
         503: "The model is not loaded, or the server shuts down.",
     }.items()
 }
-EVENTS: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENT = {"type": "object", "properties": {"data": {"type": "string"}}}
+EVENTS: dict[str, Any] = {"text/event-stream": {"schema": _EVENT}}

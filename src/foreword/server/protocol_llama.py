@@ -79,10 +79,12 @@ class Timings(Message):
 
 
 class LlamaAnswer(Message):
-    """A continuation, or with `stop` false the next piece of it."""
+    """A continuation, or with `stop` false the next piece of it; `response_fields` leave some."""
 
-    content: str
-    stop: bool
+    model_config = ConfigDict(extra="allow")
+
+    content: str = ""
+    stop: bool = True
     index: int = 0
     model: str = ""
     tokens: tuple[int, ...] = ()
