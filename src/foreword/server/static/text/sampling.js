@@ -11,32 +11,21 @@
  * @returns {[number | null, number]}
  */
 export function choose(logits, ids, banned, temperature, random) {
-  const size = ids ? ids.length : logits.length;
-  const idOf = ids ? (/** @type {number} */ place) => ids[place] : (place) => place;
-  let [best, top] = [-1, -Infinity];
-  for (let place = 0; place < size; place += 1) {
-    const score = logits[idOf(place)];
-    if (score > top && !banned?.has(idOf(place))) [best, top] = [place, score];
+  let scores = ids ? Float32Array.from(ids, (id) => logits[id]) : logits;
+  if (banned?.size) scores = scores.slice();
+  for (const id of banned ?? []) {
+    const place = ids ? ids.indexOf(id) : id;
+    if (place >= 0) scores[place] = -Infinity;
   }
+  let best = 0;
+  for (let place = 1; place < scores.length; place += 1) {
+    if (scores[place] > scores[best]) best = place;
+  }
+  const top = scores[best] ?? -Infinity;
   if (!Number.isFinite(top)) return [null, 0];
-  const total = sumOf(size, (place) => weight(place, 1));
-  if (!random) return [idOf(best), -Math.log(total)];
-  const left = random() * sumOf(size, (place) => weight(place, temperature));
-  let sum = 0;
-  for (let place = 0; place < size; place += 1) {
-    sum += weight(place, temperature);
-    if (sum > left) return [idOf(place), logits[idOf(place)] - top - Math.log(total)];
-  }
-  return [idOf(best), -Math.log(total)]; // what is left by rounding
-
-  /**
-   * @param {number} place
-   * @param {number} heat
-   */
-  function weight(place, heat) {
-    const id = idOf(place);
-    return banned?.has(id) ? 0 : Math.exp((logits[id] - top) / heat);
-  }
+  const total = Math.log(sumOfExp(scores, top, 1));
+  const place = random ? draw(scores, top, temperature, random) : best;
+  return [ids ? ids[place] : place, scores[place] - top - total];
 }
 
 /**
@@ -57,11 +46,30 @@ export function randomFrom(seed) {
 }
 
 /**
- * @param {number} size
- * @param {(place: number) => number} at
+ * Returns a place by the chances of a softmax.
+ * @param {Float32Array} scores
+ * @param {number} top
+ * @param {number} temperature
+ * @param {() => number} random
  */
-function sumOf(size, at) {
+function draw(scores, top, temperature, random) {
+  let left = random() * sumOfExp(scores, top, temperature);
+  let last = 0; // what rounding leaves goes to the last that has a chance
+  for (let place = 0; left >= 0 && place < scores.length; place += 1) {
+    const weight = Math.exp((scores[place] - top) / temperature);
+    left -= weight;
+    if (weight > 0) last = place;
+  }
+  return last;
+}
+
+/**
+ * @param {Float32Array} scores
+ * @param {number} top
+ * @param {number} temperature
+ */
+function sumOfExp(scores, top, temperature) {
   let sum = 0;
-  for (let place = 0; place < size; place += 1) sum += at(place);
+  for (const score of scores) sum += Math.exp((score - top) / temperature);
   return sum;
 }

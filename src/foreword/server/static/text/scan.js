@@ -299,6 +299,8 @@ export class WordScan {
 }
 
 /**
+ * Whether a bad word goes before another: of several certain at once, the one that begins first,
+ * then the longest. Of two entries for the same place either may do.
  * @param {Match} a
  * @param {Match} b
  */
