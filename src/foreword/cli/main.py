@@ -21,6 +21,7 @@ from foreword.cli import (
     remove,
     replay,
     report,
+    serve,
     tune,
     type_,
 )
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command("complete")(complete.complete)
 app.command("type")(type_.type_)
+app.command("serve")(serve.serve)
 app.command("pull")(pull.pull)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)

@@ -47,6 +47,11 @@ class Completer:
         completer._pieces = self._shared_pieces() if completer._scores is not None else None
         return completer
 
+    @property
+    def remembered_bytes(self) -> int:
+        """Memory of what the model said."""
+        return 0 if self._scores is None else self._scores.size_bytes
+
     def window(
         self, text: str, context_tokens: int | None = None, context_words: int | None = None
     ) -> Window:

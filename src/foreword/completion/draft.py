@@ -23,6 +23,7 @@ from foreword.completion.words import (
 )
 from foreword.engine.cache import FloatArray
 from foreword.engine.engine import Cancel, LanguageModel
+from foreword.engine.sampling import LEAST_TEMPERATURE
 
 TRIES = 3
 """How often a bad word is avoided before there is no suggestion."""
@@ -68,6 +69,11 @@ class Scores:
         self._model, self._kept = model, kept
         self._known: OrderedDict[tuple[int, ...], FloatArray] = OrderedDict()
         self.computed_tokens = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of what is remembered."""
+        return sum(logits.nbytes for logits in self._known.values())
 
     def after(self, token_ids: Sequence[int], cancel: Cancel | None) -> FloatArray:
         """Return logits [V], not to be changed; raises Called."""
@@ -239,7 +245,10 @@ class Drafts:
         total = float(np.log(np.exp(scores - chosen).sum()))
         if self._random is not None:
             with np.errstate(over="ignore"):
-                weights = np.exp((scores - chosen).astype(float) / self._policy.temperature)
+                weights = np.exp(
+                    (scores - chosen).astype(float)
+                    / max(self._policy.temperature, LEAST_TEMPERATURE)
+                )
             best = int(self._random.choice(weights.size, p=weights / weights.sum()))
         logprob = float(scores[best] - chosen) - total
         return (best if ids is None else int(ids[best])), logprob
