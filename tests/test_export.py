@@ -28,7 +28,7 @@ def test_the_form_for_browsers_is_a_bundle_with_the_same_logits(
     source: Bundle, decode_only: bool, tmp_path: Path
 ) -> None:
     made = export_browser(source, tmp_path / "made", decode_only)
-    assert made.manifest.signatures == (("decode",) if decode_only else ("decode", "prefill_16"))
+    assert made.manifest.signatures == (("decode",) if decode_only else ("decode", "prefill_4"))
     assert open_bundle(made.path, verify=True).manifest.shape == source.manifest.shape
     assert made.tokenizer_path.read_bytes() == source.tokenizer_path.read_bytes()
     tokens = [1 + i % 60 for i in range(40)]
