@@ -42,7 +42,8 @@ class Site:
 
     `routes` maps "METHOD /path" to a function from the request's body to an answer, and comes
     before all else. `bundles` maps the name of a model to a bundle's directory, served below
-    `/device/NAME/`. `requests` lists every request as "METHOD /path", in order.
+    `/device/NAME/`. `requests` lists every request as "METHOD /path", in order. `down` is a
+    server out of reach: connections are closed without an answer.
     """
 
     def __init__(self, address: str) -> None:
@@ -52,6 +53,7 @@ class Site:
         self.bundles: dict[str, Path] = {}
         self.headers = dict(HEADERS)
         self.requests: list[str] = []
+        self.down = False
 
     def json(self, route: str, document: object, status: int = 200) -> None:
         """Answer a route with a JSON document."""
@@ -137,12 +139,18 @@ def serving() -> Iterator[Site]:
         def do_GET(self) -> None:
             self._answer()
 
+        def do_HEAD(self) -> None:
+            self._answer()
+
         def do_POST(self) -> None:
             self._answer()
 
         def _answer(self) -> None:
             path = unquote(urlsplit(self.path).path)
             route = f"{self.command} {path}"
+            if site.down:
+                self.close_connection = True
+                return
             site.requests.append(route)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if route in site.routes:
@@ -163,7 +171,8 @@ def serving() -> Iterator[Site]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True

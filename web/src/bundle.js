@@ -74,8 +74,8 @@ export class BundleStore {
   }
 
   /**
-   * Returns a file that was downloaded, every part checked; null when one is lost or spoilt,
-   * which is then forgotten.
+   * Returns a file that was downloaded, every part checked; null when some are lost or spoilt,
+   * which are then forgotten.
    * @param {object} description
    * @param {string} name
    * @param {(bytes: number) => void} onPart
@@ -85,17 +85,19 @@ export class BundleStore {
     const parts = await this.#open();
     const file = description.files.find((entry) => entry.name === name);
     const whole = new Uint8Array(file.size_bytes);
+    let sound = true;
     for (const part of partsOf(description.model, file)) {
       const found = await parts.match(part.key);
       const bytes = found && new Uint8Array(await found.arrayBuffer());
       if (bytes?.length !== part.size_bytes || (await sha256(bytes)) !== part.sha256) {
         await parts.delete(part.key);
-        return null;
+        sound = false;
+      } else if (sound) {
+        whole.set(bytes, part.start);
       }
-      whole.set(bytes, part.start);
       onPart(part.size_bytes);
     }
-    return whole;
+    return sound ? whole : null;
   }
 
   /** The models here, with the bytes of each that have come so far; `complete` when all have. */

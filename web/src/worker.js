@@ -83,7 +83,6 @@ async function fetched(model, key, signal, tell) {
         done += bytes;
         status("checking", done);
       });
-      if (files[name] === null) break;
     }
     if (names.every((name) => files[name])) return { description, files };
   }

@@ -69,6 +69,11 @@ export class DeviceBackend {
     return this.#call({ type: "suggest", request }, { signal, onWords });
   }
 
+  /** The scores of what follows some tokens, a Float32Array; for whoever compares. */
+  logits(ids, { signal } = {}) {
+    return this.#call({ type: "logits", ids }, { signal });
+  }
+
   /** The models that can be run here: what the server offers, or what is kept when it is away. */
   async models() {
     const key = sessionStorage.getItem(KEY);
@@ -98,7 +103,7 @@ export class DeviceBackend {
 
   #call(message, { signal, onWords, onStatus } = {}) {
     return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
+      signal?.throwIfAborted(); // which rejects
       const worker = (this.#worker ??= this.#begin());
       const id = (this.#last += 1);
       const abort = () => {
