@@ -139,9 +139,6 @@ def serving() -> Iterator[Site]:
         def do_GET(self) -> None:
             self._answer()
 
-        def do_HEAD(self) -> None:
-            self._answer()
-
         def do_POST(self) -> None:
             self._answer()
 
@@ -171,8 +168,7 @@ def serving() -> Iterator[Site]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
+            self.wfile.write(content)
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import foreword
 from browser_site import STATIC, Site, serving
 from foreword.bundle.store import open_bundle
 from foreword.export import export_browser
@@ -121,7 +122,7 @@ def test_a_browser_that_can_is_told_from_one_that_lacks_something(page: Page, si
     found = page.evaluate(support)
     assert found["ok"]
     assert found["threads"] >= 1
-    site.routes["HEAD /static/device/worker.js"] = lambda _: (404, b"", "text/plain")
+    site.routes["GET /static/device/worker.js"] = lambda _: (404, b"", "text/plain")
     assert page.evaluate(support) == {"ok": False, "reason": "not-built"}
     page.evaluate("Object.defineProperty(globalThis, 'caches', {value: undefined})")
     assert page.evaluate(support) == {"ok": False, "reason": "storage"}
@@ -239,3 +240,28 @@ def test_the_worker_reaches_no_other_site(page: Page, site: Site) -> None:
         )
         assert tried == ["TypeError", "NetworkError", "EvalError", "reached"]
         assert other.requests == []
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@pytest.mark.timeout(900)
+def test_the_default_model_agrees_with_python(
+    page: Page, site: Site, default_gguf: Path, tmp_path: Path
+) -> None:
+    source = foreword.convert(default_gguf, tmp_path / "int8", check=False)
+    made = export_browser(source, tmp_path / "browser").path
+    site.bundles["SmolLM2"] = made
+    assert start(page, "SmolLM2")[0] == DONE
+    with foreword.load(made) as engine:
+        for text in ("The quick brown fox jumps over the", "Dear Sir, I am writing to ask " * 6):
+            tokens = engine.encode(text)
+            found = engine.logits(tokens), logits(page, tokens)
+            ours, theirs = (log_softmax(np.array(scores)) for scores in found)
+            # Builds round in their own ways; float32 is about as far from either (0.01 to 0.1).
+            assert np.sum(np.exp(ours) * (ours - theirs)) < 0.15
+            assert np.argmax(theirs) in np.argsort(-ours)[:2]
+
+
+def log_softmax(scores: np.ndarray) -> np.ndarray:
+    shifted = scores.astype(np.float64) - scores.max()
+    return shifted - np.log(np.exp(shifted).sum())

@@ -21,7 +21,6 @@ export async function keepPage() {
 export class DeviceBackend {
   #calls = new Map();
   #last = 0;
-  #started = null;
   #worker = null;
 
   /**
@@ -36,7 +35,7 @@ export class DeviceBackend {
     } catch {
       return no("storage");
     }
-    const built = await fetch(WORKER, { method: "HEAD" }).catch(() => null);
+    const built = await fetch(WORKER).catch(() => null);
     // Out of reach is no answer: it may be offline, with everything kept.
     if (built && !built.ok) return no("not-built");
     const threads = crossOriginIsolated ? Math.min(navigator.hardwareConcurrency ?? 1, 4) : 1;
@@ -56,8 +55,8 @@ export class DeviceBackend {
     await controlled();
     try {
       const key = sessionStorage.getItem(KEY);
-      this.#started = await this.#call({ type: "start", model, key }, { onStatus });
-      onStatus({ state: "ready", threads: this.#started.threads });
+      const { threads } = await this.#call({ type: "start", model, key }, { onStatus });
+      onStatus({ state: "ready", threads });
     } catch (error) {
       if (error.reason) onStatus({ state: "failed", reason: error.reason });
       throw error;
@@ -80,6 +79,7 @@ export class DeviceBackend {
     const headers = key ? { Authorization: `Bearer ${key}` } : {};
     const response = await fetch("/v1/models", { headers, cache: "no-store" }).catch(() => null);
     if (response?.ok) return (await response.json()).data.filter((model) => model.device);
+    if (response?.status === 401) throw new BackendError("api_key", "The server wants a key");
     const kept = await this.stored();
     return kept
       .filter(({ complete }) => complete)
@@ -149,7 +149,7 @@ export class DeviceBackend {
 
   #fail(error) {
     this.#worker?.terminate();
-    this.#worker = this.#started = null;
+    this.#worker = null;
     for (const call of [...this.#calls.values()]) call.failed(error);
   }
 }
