@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 STATIC = Path(__file__).parent.parent / "src" / "foreword" / "server" / "static"
+LEXICON = STATIC.parents[1] / "completion" / "lexicon.json"
 PART_BYTES = 1 << 20
 
 CSP = (
@@ -65,7 +66,7 @@ class Site:
         if path == "/static/files.json":
             return json.dumps(self.files()).encode(), "application/json"
         if path == "/static/text/lexicon.json":
-            return (STATIC.parents[1] / "completion/lexicon.json").read_bytes(), _TYPES[".json"]
+            return LEXICON.read_bytes(), _TYPES[".json"]
         if found := re.fullmatch(r"/device/([^/]+)/([^/]+)", path):
             directory, name = self.bundles.get(found[1]), found[2]
             if directory is None:
@@ -85,10 +86,14 @@ class Site:
 
     def files(self) -> dict[str, str]:
         """Path and SHA-256 of every file below /static/, as the server lists them."""
+        files = {
+            file.relative_to(self.static).as_posix(): file
+            for file in self.static.rglob("*.*")
+            if file.is_file()
+        }
+        files["text/lexicon.json"] = LEXICON
         return {
-            file.relative_to(self.static).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in sorted(self.static.rglob("*"))
-            if file.is_file() and not file.name.startswith(".")
+            name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()
         }
 
 

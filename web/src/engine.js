@@ -79,7 +79,7 @@ export class Engine {
     if (!isFinite(largest(logits))) {
       this.#prefix.rewind(0);
       this.#graph.clear();
-      throw new DeviceError("model", "the model's output is not a finite number");
+      throw new DeviceError("weights", "the model's output is not a finite number");
     }
     return logits;
   }

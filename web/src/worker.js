@@ -10,17 +10,23 @@
  *   remove   model                   forgets one
  */
 
+import { Completer } from "../../src/foreword/server/static/text/completer.js";
+import { LEVELS, loadFilter } from "../../src/foreword/server/static/text/safety.js";
 import { BundleStore } from "./bundle.js";
 import { Engine } from "./engine.js";
 import { DeviceError } from "./errors.js";
 import { Graph, loadRuntime, usableThreads } from "./graph.js";
+import { readTokenizer } from "./tokenizer.js";
 
+const LEXICON = "/static/text/lexicon.json";
 const RUNTIME = new URL("./", self.location.href).href;
 
 /** @type {Map<number, AbortController>} */
 const running = new Map();
-/** @type {{model: string, engine: Engine, threads: number} | null} */
+/** @type {{model: string, engine: Engine, completer: Completer} | null} */
 let loaded = null;
+/** The suggestion that is being made: a completer makes one at a time. @type {Promise<unknown>} */
+let turn = Promise.resolve();
 
 const handlers = {
   async start({ model, key }, signal, tell) {
@@ -30,8 +36,18 @@ const handlers = {
     const threads = await usableThreads();
     await loadRuntime(RUNTIME, threads);
     const graph = await Graph.load(files["model.tflite"], description, threads);
-    loaded = { model, threads, engine: new Engine(graph, description, null) };
-    return { threads, context: graph.context };
+    const tokenizer = readTokenizer(JSON.parse(new TextDecoder().decode(files["tokenizer.json"])));
+    const engine = new Engine(graph, description, tokenizer);
+    loaded = { model, engine, completer: new Completer(engine, await filterOf(description)) };
+    return { threads };
+  },
+
+  async suggest({ request }, signal, tell) {
+    const { model, completer } = ready();
+    const onWords = (words) => tell({ words });
+    const made = turn.then(() => completer.suggest(request.text, request, signal, onWords));
+    turn = made.catch(() => {});
+    return { model, ...(await made), superseded: false };
   },
 
   async logits({ ids }, signal) {
@@ -89,6 +105,13 @@ async function fetched(model, key, signal, tell) {
   throw new DeviceError("storage", "the browser does not keep what is stored in it");
 }
 
+/** The safety filter at the server's level; the words are the page's own. */
+async function filterOf({ safety = "default" }) {
+  const response = await fetch(LEXICON).catch(() => null);
+  if (!response?.ok) throw new DeviceError("offline", "the safety filter's words are out of reach");
+  return loadFilter(await response.json(), safety in LEVELS ? safety : "strict");
+}
+
 function ready() {
   if (loaded === null) throw new DeviceError("device", "the model is not loaded");
   return loaded;
@@ -98,6 +121,6 @@ function described(error) {
   if (error instanceof DeviceError) return { code: error.code, message: error.message };
   if (error?.name === "AbortError") return { code: "aborted", message: error.message };
   const message = String(error?.message ?? error);
-  const memory = error instanceof RangeError || /memory|allocat|OOM/i.test(message);
-  return { code: memory ? "memory" : "device", message };
+  if (/memory|allocation|OOM/i.test(message)) return { code: "memory", message };
+  return { code: error instanceof RangeError ? "request" : "device", message };
 }

@@ -98,7 +98,7 @@ test("calls at once wait for each other", async () => {
 test("an output that is not finite clears the cache and is an error once", async () => {
   const { graph, engine } = make();
   graph.broken = true;
-  await assert.rejects(engine.logits([3, 4]), { code: "model" });
+  await assert.rejects(engine.logits([3, 4]), { code: "weights" });
   assert.equal(graph.cleared, 1);
   graph.broken = false;
   await engine.logits([3, 4]);

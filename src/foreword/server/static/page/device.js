@@ -8,6 +8,15 @@ const SIMD = [
   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11,
 ];
 const CONTROL_MS = 5000;
+/** What the page calls the worker's failures; all others have ended the model. */
+const CODES = {
+  api_key: "api_key",
+  forbidden: "forbidden",
+  model: "model",
+  offline: "offline",
+  prompt: "trouble",
+  request: "trouble",
+};
 
 /** Has the browser keep the page, so that it opens offline; rejects where it cannot. */
 export async function keepPage() {
@@ -159,7 +168,7 @@ async function controlled() {
   const container = navigator.serviceWorker;
   const registration = await container?.getRegistration().catch(() => undefined);
   // One that is active and not in control was left out on purpose, by a forced reload.
-  if (!registration || container.controller || registration.active) return;
+  if (!registration || container.controller || registration.active?.state === "activated") return;
   await new Promise((resolve) => {
     container.addEventListener("controllerchange", resolve, { once: true });
     setTimeout(resolve, CONTROL_MS);
@@ -168,8 +177,7 @@ async function controlled() {
 
 function failure({ code, message }) {
   if (code === "aborted") return new DOMException(message, "AbortError");
-  const known = ["api_key", "forbidden", "offline", "model"].includes(code);
-  const error = new BackendError(known ? code : "device", message);
+  const error = new BackendError(CODES[code] ?? "device", message);
   error.reason = code;
   return error;
 }
