@@ -22,6 +22,7 @@ from foreword.cli import (
     remove,
     replay,
     report,
+    serve,
     tune,
     type_,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command("complete")(complete.complete)
 app.command("type")(type_.type_)
+app.command("serve")(serve.serve)
 app.command("pull")(pull.pull)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
