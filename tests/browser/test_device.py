@@ -139,6 +139,8 @@ def test_a_browser_that_can_is_told_from_one_that_lacks_something(page: Page, si
     assert page.evaluate(support) == {"ok": False, "reason": "not-built"}
     page.evaluate("Object.defineProperty(globalThis, 'caches', {value: undefined})")
     assert page.evaluate(support) == {"ok": False, "reason": "storage"}
+    page.evaluate("Object.defineProperty(globalThis, 'isSecureContext', {value: false})")
+    assert page.evaluate(support) == {"ok": False, "reason": "insecure"}
     page.evaluate("WebAssembly.validate = () => false")
     assert page.evaluate(support) == {"ok": False, "reason": "wasm-simd"}
 
