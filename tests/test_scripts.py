@@ -1,6 +1,7 @@
 """The scripts' own logic, with stand-ins for Python, so that nothing is installed."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -162,3 +163,9 @@ def test_keras_is_installed_only_for_the_tests_that_need_it_and_serves_the_other
     machine.run("use_package; use_development")
     installed = [line for line in machine.notes.read_text().splitlines() if " pip " in line]
     assert [line.split(" -e ")[1] for line in installed] == [".[dev]", ".[dev,keras]"]
+
+
+def test_the_packages_of_the_page_are_locked_without_naming_a_registry() -> None:
+    assert "://" not in re.sub(
+        r'"url": "[^"]*"', "", (ROOT / "web" / "package-lock.json").read_text(encoding="utf-8")
+    )
