@@ -105,7 +105,7 @@ def _picture(
         page.goto(address)
         page.locator("#text").wait_for()
         pose(page)
-        page.screenshot(path=file, animations="allow")
+        page.screenshot(path=file, animations="allow", caret="initial")
         context.close()
 
 

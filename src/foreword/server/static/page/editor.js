@@ -80,11 +80,11 @@ export class Editor {
 
   /** Puts accepted text in at the cursor, as one step of undo, and marks it. */
   accept(text) {
-    const start = this.#area.selectionEnd;
+    const end = this.#area.selectionEnd + text.length;
     this.#insert(text);
     if (this.#marking === "off") return;
     const born = performance.now();
-    this.#marks.add(start, start + text.length, born);
+    this.#marks.add(end - text.trimStart().length, end, born);
     this.#draw();
     if (this.#marking === "fade") setTimeout(() => this.#fade(born), FADE_MS);
   }

@@ -1,8 +1,10 @@
+import { keepPage } from "./device.js";
 import { Editor } from "./editor.js";
 import { actionOf, KEY_NAMES } from "./keys.js";
 import { Notice } from "./notice.js";
 import { Place } from "./place.js";
 import { load, policyOf, save } from "./preferences.js";
+import { setText } from "./set_text.js";
 import { Settings } from "./settings.js";
 import { Announcer, statusOf } from "./status.js";
 import { preferredLanguage, Words } from "./strings.js";
@@ -15,6 +17,7 @@ const one = (selector) => document.querySelector(selector);
 const preferences = load();
 const announcer = new Announcer(one("#said"));
 let words = wordsOf(preferences);
+let waiting = "";
 
 const suggester = new Suggester(draw);
 suggester.set(policyOf(preferences));
@@ -33,6 +36,10 @@ const place = new Place(one("#place"), preferences, words, {
   onModel: (model) => {
     if (model?.context) settings.limit = model.context;
     suggester.set(policyOf(preferences));
+  },
+  onState: (note) => {
+    waiting = note;
+    draw();
   },
   onChange: changed,
 });
@@ -65,22 +72,16 @@ function draw() {
   const { ghost, problem, answer } = suggester;
   editor.suggest(ghost);
   for (const button of document.querySelectorAll("[data-do]")) button.disabled = ghost === "";
-  notice.show(problem, answer?.refused ?? null);
+  notice.show(problem, waiting, answer?.refused ?? null);
   const status = statusOf(suggester, words);
   if (status) {
-    one("#status").replaceChildren(status.text, moreOf(status.more));
+    setText(one("#status"), status.text);
     one("#meter").hidden = status.share === null;
     one("#meter").style.setProperty("--share", `${Math.round((status.share ?? 0) * 100)}%`);
   }
+  if (answer) settings.seen = answer.context_tokens;
   const whole = answer !== null && ghost !== "";
   announcer.suggest(whole ? words.say("said_suggestion", { text: ghost }) : "");
-}
-
-function moreOf(text) {
-  const more = document.createElement("span");
-  more.className = "more";
-  more.textContent = text;
-  return more;
 }
 
 /** Takes a preference that has changed. */
@@ -186,4 +187,5 @@ dress();
 speak();
 if (preferences.keep_text) editor.begin(sessionStorage.getItem(TEXT) ?? "");
 place.begin();
-navigator.serviceWorker?.register("/sw.js").catch(() => {});
+// Without it, as on an address that is not secure, the page works all the same, but not offline.
+keepPage().catch(() => {});

@@ -1,3 +1,5 @@
+import { setText } from "./set_text.js";
+
 /**
  * The text laid out once more beneath and above the textarea, which alone has the reader's text,
  * caret and undo: marks shine through from below, and the suggestion stands above, behind the
@@ -42,8 +44,8 @@ export class Mirror {
     if (over.hidden) return;
     const [before, ghost] = over.children;
     const block = this.#under.children[index];
-    before.textContent = this.#lines[index];
-    ghost.textContent = suggestion;
+    setText(before, this.#lines[index]);
+    setText(ghost, suggestion);
     over.style.setProperty("top", `${block.offsetTop}px`);
     const below = this.#lines[index + 1] ?? "";
     const covers = below !== "" && over.offsetHeight > block.offsetHeight;
@@ -77,27 +79,30 @@ function newBlock() {
   return block;
 }
 
+/** A mark that fades from where it would be, had it been there since it was born. */
+function newMark(born) {
+  const mark = document.createElement("mark");
+  mark.style.setProperty("animation-delay", `${Math.round(born - performance.now())}ms`);
+  return mark;
+}
+
 function fragment(nodes) {
   const all = document.createDocumentFragment();
   all.append(...nodes);
   return all;
 }
 
+/** Fills a block: text, a mark, text, a mark … text; the nodes are used again where they fit. */
 function paint(block, line, marks) {
-  if (!marks.length) {
-    block.textContent = line;
-    return;
+  if (block.childNodes.length !== 2 * marks.length + 1) {
+    const nodes = marks.flatMap(({ born }) => [new Text(), newMark(born)]);
+    block.replaceChildren(...nodes, new Text());
   }
-  const now = performance.now();
-  const pieces = [];
   let place = 0;
-  for (const { start, end, born } of marks) {
-    const mark = document.createElement("mark");
-    mark.textContent = line.slice(start, end);
-    // What is painted anew goes on fading from where it was.
-    mark.style.setProperty("animation-delay", `${Math.round(born - now)}ms`);
-    pieces.push(line.slice(place, start), mark);
+  marks.forEach(({ start, end }, index) => {
+    block.childNodes[2 * index].data = line.slice(place, start);
+    setText(block.childNodes[2 * index + 1], line.slice(start, end));
     place = end;
-  }
-  block.replaceChildren(...pieces, line.slice(place));
+  });
+  block.lastChild.data = line.slice(place);
 }

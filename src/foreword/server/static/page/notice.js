@@ -1,3 +1,5 @@
+import { setText } from "./set_text.js";
+
 /** Titles of failures, by code; the text is the server's own where there is none of ours. */
 const TROUBLES = {
   loading: { title: "loading_title", text: "loading" },
@@ -8,6 +10,7 @@ const TROUBLES = {
   api_key: { title: "api_key_title", text: "api_key", key: true },
   forbidden: { title: "forbidden_title" },
   device: { title: "device_title", actions: ["retry", "use_server"] },
+  absent: { title: "absent_title", text: "absent", actions: ["open_settings", "use_server"] },
   trouble: { title: "trouble_title", actions: ["retry"] },
 };
 
@@ -47,12 +50,13 @@ export class Notice {
     this.#shown = "";
   }
 
-  /** Shows a failure, else a refusal ("input" or "output"), else nothing. */
-  show(problem, refused) {
-    const state = JSON.stringify([problem, problem ? null : refused]);
+  /** Shows a failure, else what is waited for, else a refusal ("input" or "output"). */
+  show(problem, waiting, refused) {
+    const state = JSON.stringify([problem, waiting, refused]);
     if (state === this.#shown) return;
     this.#shown = state;
     if (problem) this.#trouble(problem);
+    else if (waiting) this.#draw("waiting_title", waiting);
     else if (refused) this.#draw("refused_title", this.#words.say(`refused_${refused}`));
     else this.#hide();
     this.#element.dataset.kind = problem?.code ?? refused ?? "";
@@ -69,8 +73,8 @@ export class Notice {
 
   #draw(title, text, actions = [], key = false) {
     const element = this.#element;
-    element.querySelector("h2").textContent = this.#words.say(title);
-    element.querySelector("p").textContent = text;
+    setText(element.querySelector("h2"), this.#words.say(title));
+    setText(element.querySelector("p"), text);
     for (const button of element.querySelectorAll("[data-act]")) {
       button.hidden = !actions.includes(button.dataset.act);
     }

@@ -1,4 +1,5 @@
 import { DEFAULTS } from "./preferences.js";
+import { setText } from "./set_text.js";
 import { STRINGS } from "./strings.js";
 
 const SUGGESTIONS = ["unit", "context_tokens", "context_words", "max_words", "temperature"];
@@ -13,6 +14,7 @@ export class Settings {
   #preferences;
   #words;
   #limit = 512;
+  #seen = 0;
   #onChange;
 
   /** `onChange(name)` is called after a preference has changed. */
@@ -49,8 +51,15 @@ export class Settings {
     this.fill();
   }
 
+  /** How many tokens of the text were looked at last. */
+  set seen(tokens) {
+    this.#seen = tokens;
+    if (!this.#panel.hidden) this.fill();
+  }
+
   open() {
     this.#panel.hidden = false;
+    this.fill();
     this.#opener.setAttribute("aria-expanded", "true");
     this.#panel.querySelector("h2").focus();
   }
@@ -92,10 +101,12 @@ export class Settings {
     slider.value = String(count);
     const unit = inWords ? "words_value" : "tokens_value";
     this.#value("context", this.#words.say(unit, { count: this.#words.number(count) }));
+    const seen = this.#words.say("seen", { count: this.#words.number(this.#seen) });
+    setText(this.#form.querySelector("#context-seen"), this.#seen ? seen : "");
   }
 
   #value(name, text) {
-    this.#form.querySelector(`#${name}-value`).textContent = text;
+    setText(this.#form.querySelector(`#${name}-value`), text);
     this.#form.elements[name].setAttribute("aria-valuetext", text);
   }
 

@@ -1,9 +1,11 @@
+import { setText } from "./set_text.js";
+
 /**
- * What the line below the text says of an answer: `text`, `more` for where there is room, and
- * `share`, the confidence from 0 to 1 or null. Null while there is nothing new to say.
+ * What the line below the text says of an answer: `text`, and `share`, the confidence from 0 to
+ * 1 or null. Null while there is nothing new to say.
  */
 export function statusOf({ answer, problem, only }, words) {
-  if (problem || answer?.refused) return { text: "", more: "", share: null };
+  if (problem || answer?.refused) return { text: "", share: null };
   if (!answer) return null;
   const [item] = answer.items;
   const share = item?.confidence ?? null;
@@ -14,8 +16,7 @@ export function statusOf({ answer, problem, only }, words) {
   const count = words.number(Math.max(1, Math.round(answer.latency_ms)));
   const known = answer.computed_tokens === 0;
   parts.push(known ? words.say("known") : words.say("milliseconds", { count }));
-  const seen = words.say("seen", { count: words.number(answer.context_tokens) });
-  return { text: parts.join(" · "), more: ` · ${seen}`, share };
+  return { text: parts.join(" · "), share };
 }
 
 /** Says things to screen readers, after a pause so that it does not talk over every key. */
@@ -36,7 +37,7 @@ export class Announcer {
     if (text === this.#last) return;
     this.#last = text;
     clearTimeout(this.#timer);
-    this.#element.textContent = "";
+    this.#say("");
     if (!text || !this.enabled) return;
     this.#timer = setTimeout(() => this.#say(text), Announcer.PAUSE_MS);
   }
@@ -49,6 +50,6 @@ export class Announcer {
   }
 
   #say(text) {
-    this.#element.textContent = text;
+    setText(this.#element, text);
   }
 }

@@ -4,7 +4,7 @@ import { firstWord } from "../text/words.js";
 /** Seconds after which it is tried again by itself, where the answer does not say. */
 const WAIT_S = { busy: 2, loading: 1, offline: 4 };
 /** Nothing is asked again before the reader has done something about these. */
-const FINAL = new Set(["api_key", "forbidden", "model", "failed", "device"]);
+const FINAL = new Set(["api_key", "forbidden", "model", "failed", "device", "absent"]);
 
 /**
  * What is suggested at the cursor, and what is known of it; knows no page.
