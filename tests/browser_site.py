@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 STATIC = Path(__file__).parent.parent / "src" / "foreword" / "server" / "static"
+LEXICON = STATIC.parents[1] / "completion" / "lexicon.json"
 PART_BYTES = 1 << 20
 
 CSP = (
@@ -42,7 +43,8 @@ class Site:
 
     `routes` maps "METHOD /path" to a function from the request's body to an answer, and comes
     before all else. `bundles` maps the name of a model to a bundle's directory, served below
-    `/device/NAME/`. `requests` lists every request as "METHOD /path", in order.
+    `/device/NAME/`. `requests` lists every request as "METHOD /path", in order. `down` is a
+    server out of reach: connections are closed without an answer.
     """
 
     def __init__(self, address: str) -> None:
@@ -52,6 +54,7 @@ class Site:
         self.bundles: dict[str, Path] = {}
         self.headers = dict(HEADERS)
         self.requests: list[str] = []
+        self.down = False
 
     def json(self, route: str, document: object, status: int = 200) -> None:
         """Answer a route with a JSON document."""
@@ -63,7 +66,7 @@ class Site:
         if path == "/static/files.json":
             return json.dumps(self.files()).encode(), "application/json"
         if path == "/static/text/lexicon.json":
-            return (STATIC.parents[1] / "completion/lexicon.json").read_bytes(), _TYPES[".json"]
+            return LEXICON.read_bytes(), _TYPES[".json"]
         if found := re.fullmatch(r"/device/([^/]+)/([^/]+)", path):
             directory, name = self.bundles.get(found[1]), found[2]
             if directory is None:
@@ -83,10 +86,14 @@ class Site:
 
     def files(self) -> dict[str, str]:
         """Path and SHA-256 of every file below /static/, as the server lists them."""
+        files = {
+            file.relative_to(self.static).as_posix(): file
+            for file in self.static.rglob("*.*")
+            if file.is_file()
+        }
+        files["text/lexicon.json"] = LEXICON
         return {
-            file.relative_to(self.static).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in sorted(self.static.rglob("*"))
-            if file.is_file() and not file.name.startswith(".")
+            name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()
         }
 
 
@@ -143,6 +150,9 @@ def serving() -> Iterator[Site]:
         def _answer(self) -> None:
             path = unquote(urlsplit(self.path).path)
             route = f"{self.command} {path}"
+            if site.down:
+                self.close_connection = True
+                return
             site.requests.append(route)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if route in site.routes:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = [ROOT / "scripts" / name for name in ("demo", "test", "lint", "bench")]
+SCRIPTS = [ROOT / "scripts" / name for name in ("demo", "test", "lint", "page", "bench")]
 SCRIPTS.append(ROOT / ".ci" / "run")
 
 # Answers the questions that scripts/setup.sh asks a Python; as a venv's it notes its arguments.

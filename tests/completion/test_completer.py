@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from foreword.bundle.tokenizer import Tokenizer
 from foreword.completion.completer import Completer
 from foreword.completion.safety import load_filter
 from foreword.completion.suggestion import Policy, Suggestions
-from foreword.completion.words import characters
+from foreword.completion.words import characters, repeats_from
 from foreword.engine.engine import Engine
 from foreword.errors import UsageError
 from tiny import write_tiny_bundle
@@ -25,7 +26,7 @@ BOOK = {
     "the cat sang a song\nand left": 0.5,
     "the cat saw an owl": 0.25,
 }
-OFF = load_filter("off")
+FILTER, OFF = load_filter(), load_filter("off")
 SURE = Policy(confidence=0.0)
 
 
@@ -117,6 +118,9 @@ def test_a_window_beyond_the_model_is_refused(completer: Completer) -> None:
         ({"alternatives": 17}, "alternatives: expected 1 to 16"),
         ({"confidence": 1.5}, "confidence: expected 0 to 1"),
         ({"context_words": 0}, "context_words: expected 1 or more"),
+        ({"temperature": 2.1}, "temperature: expected 0 to 2, found 2.1"),
+        ({"temperature": float("nan")}, "temperature: expected 0 to 2, found nan"),
+        ({"seed": -1}, "seed: expected 0 or more, found -1"),
     ],
 )
 def test_a_policy_has_bounds(values: dict[str, float], said: str) -> None:
@@ -157,6 +161,115 @@ def test_a_model_that_only_streams_gives_whole_words(tiny: Tokenizer) -> None:
     found = Completer(StreamModel(tiny, BOOK)).suggest("the cat", SURE)
     assert texts(found) == [" sat on the mat"]
     assert found.items[0].confidence is None
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "suggested"),
+    [
+        ("the cat", " the mat", [" sat on"]),
+        ("the cat ", "the mat", ["sat on "]),
+        ("the cat s", "at on", []),
+        ("the cat", ".", [" sat on the mat"]),
+        ("the cat sat on the m", ".", ["at"]),
+        ("the cat", "\nsat on", [" sat on the mat"]),
+    ],
+)
+@pytest.mark.parametrize("model", [BookModel, StreamModel])
+def test_what_follows_the_cursor_is_not_repeated(
+    tiny: Tokenizer, model: type[BookModel], text: str, suffix: str, suggested: list[str]
+) -> None:
+    if model is StreamModel and not text.endswith("cat"):
+        return  # it does not heal
+    assert texts(Completer(model(tiny, BOOK)).suggest(text, SURE, suffix=suffix)) == suggested
+
+
+WORDS = ["the", " cat", " sat", "s", " on", " shit", "ty", " an", " ass", " f", "u", "c", "k", " "]
+WORDS += [
+    " don",
+    "'t",
+    ". ",
+    "\n",
+    "커피",
+    " 한",
+    " 잔",
+    " 시발",
+    "점",
+    "日本",
+    "。",
+    " 👨‍👩‍👧",
+    "e\u0301",
+]
+SENTENCES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map("".join)
+
+
+@given(
+    book=st.dictionaries(SENTENCES, st.sampled_from([1.0, 0.5, 0.2]), min_size=1, max_size=4),
+    cut=st.integers(0, 8),
+    suffix=SENTENCES | st.just(""),
+    policy=st.builds(
+        Policy,
+        max_words=st.integers(1, 5),
+        alternatives=st.integers(1, 2),
+        confidence=st.sampled_from([0.0, 0.45]),
+        temperature=st.sampled_from([0.0, 0.0, 1.0]),
+        seed=st.just(1),
+    ),
+    model=st.sampled_from([BookModel, BookModel, StreamModel]),
+)
+def test_nothing_that_was_shown_is_taken_back(
+    tiny: Tokenizer,
+    book: dict[str, float],
+    cut: int,
+    suffix: str,
+    policy: Policy,
+    model: type[BookModel],
+) -> None:
+    text, told = next(iter(book))[:cut], list[str]()
+    completer = Completer(model(tiny, book), FILTER)
+    found = completer.suggest(text, policy, suffix=suffix, on_words=told.append)
+    told += texts(found)[:1]
+    for shown, more in pairwise(told):
+        assert more.startswith(shown)
+        assert characters(text + more)[: len(characters(text + shown))] == characters(text + shown)
+    for shown in told:
+        assert completer.safety.find(text + shown) is None
+        assert repeats_from(shown, suffix) == len(shown)
+    if policy.alternatives == 1:
+        assert texts(completer.suggest(text, policy, suffix=suffix)) == texts(found)
+
+
+def test_one_of_two_is_told_in_words_and_stays_the_first(completer: Completer) -> None:
+    told: list[str] = []
+    policy = Policy(alternatives=3, max_words=2, confidence=0)
+    found = completer.suggest("the cat sa", policy, on_words=told.append)
+    assert told == ["t", "t on"]
+    assert texts(found)[:2] == ["t on", "ng a"]
+
+
+def test_with_a_temperature_tokens_are_drawn_by_the_seed(tiny: Tokenizer) -> None:
+    completer = Completer(BookModel(tiny, BOOK))
+    greedy = completer.suggest("the cat sa", SURE)
+    drawn = {
+        seed: completer.suggest("the cat sa", Policy(confidence=0, temperature=1.5, seed=seed))
+        for seed in range(12)
+    }
+    assert len({item.text for found in drawn.values() for item in found.items}) > 1
+    for seed, found in drawn.items():
+        again = completer.suggest("the cat sa", Policy(confidence=0, temperature=1.5, seed=seed))
+        assert again.items == found.items
+    # How sure the model is does not depend on how its tokens are taken.
+    cold = completer.suggest("the cat sa", Policy(confidence=0, temperature=1e-9, seed=0))
+    assert cold.items == greedy.items
+
+
+def test_a_completer_beside_another_shares_what_is_large(tiny: Tokenizer) -> None:
+    completer = Completer(BookModel(tiny, BOOK), OFF)
+    other = completer.beside(BookModel(tiny, {"the cat ran off": 1.0}), remembered=1)
+    assert texts(other.suggest("the cat", SURE)) == [" ran off"]
+    assert texts(completer.suggest("the cat", SURE)) == [" sat on the mat"]
+    assert other._pieces is completer._pieces
+    assert other.safety is OFF
+    assert other.suggest("the cat", SURE).computed_tokens > 0  # too many to be remembered
 
 
 @pytest.fixture(scope="module")

@@ -93,6 +93,23 @@ def test_another_is_looked_for_when_asked(session: Session) -> None:
     assert len({session.next("the cat sa").items[0].text for _ in range(3)}) == 3
 
 
+def test_what_follows_the_cursor_is_part_of_the_question(session: Session) -> None:
+    assert shown(session, "the cat") == " sat on the mat"
+    assert session.suggest("the cat", suffix=" the mat").items[0].text == " sat on"
+    assert session.accept("the cat") == "the cat sat on"
+    session.prefetch("the cat", suffix=" the mat")
+    assert not session.suggest("the cat sat on", suffix=" the mat").items
+    assert session.next("the cat", suffix=" the mat").items
+
+
+def test_only_what_is_new_is_told_as_it_grows(session: Session) -> None:
+    told: list[str] = []
+    session.suggest("the cat", on_words=told.append)
+    assert told == [" sat", " sat on", " sat on the", " sat on the mat"]
+    session.suggest("the cat s", on_words=told.append)
+    assert len(told) == 4
+
+
 def test_a_request_that_is_called_off_is_not_remembered(session: Session) -> None:
     cancel = threading.Event()
     cancel.set()

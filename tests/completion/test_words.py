@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foreword.completion.words import characters, divides, last_words, parts_of, sentence_end
+from foreword.completion.words import (
+    characters,
+    divides,
+    last_words,
+    parts_of,
+    repeats_from,
+    sentence_end,
+    settled_parts,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +65,36 @@ def test_the_last_words_are_kept(text: str, count: int, kept: str) -> None:
 )
 def test_a_sentence_ends_where_something_else_follows(text: str, end: int | None) -> None:
     assert sentence_end(text) == end
+
+
+@pytest.mark.parametrize(
+    ("text", "following", "left"),
+    [
+        (" sat on the", " on the mat", " sat"),
+        ("sat on the", "on the mat", "sat "),
+        (" sat on", "  on\nthe", " sat"),
+        ("at on the mat", "at on", ""),
+        (" on the", "on the mat", " "),
+        (" mat. It", ".", " mat"),
+        (" sat the", " they said", " sat the"),
+        (" sat", "\n sat", " sat"),
+        (" sat", "", " sat"),
+        ("커피 한 잔", " 한 잔을", "커피 한 잔"),
+        ("커피 한 잔", " 한 잔 더", "커피"),
+        ("我在图书馆", "书馆学习", "我在图"),
+    ],
+)
+def test_what_follows_is_not_said_twice(text: str, following: str, left: str) -> None:
+    assert text[: repeats_from(text, following)] == left
+
+
+WRITTEN = st.text("ab1.'-_ !\u0301한ㅏ日👨\u200d🇩\n", max_size=12) | st.text(max_size=12)
+
+
+@given(WRITTEN, WRITTEN)
+def test_settled_parts_stay_whatever_is_written_behind_them(text: str, more: str) -> None:
+    settled = settled_parts(text)
+    assert parts_of(text + more)[: len(settled)] == settled
 
 
 @given(st.text(max_size=40))

@@ -237,3 +237,13 @@ def test_any_set_of_shorter_caches_gives_the_same_text(
     long = SamplingParams(max_new_tokens=40, ignore_eos=True)
     with load_tiny(copy) as partial:
         assert tokens(partial, PROMPT, long) == tokens(engine, PROMPT, long)
+
+
+def test_the_likeliest_tokens_come_when_asked_for(engine: Engine) -> None:
+    params = SamplingParams(max_new_tokens=2, ignore_eos=True, logprobs=True, top_logprobs=3)
+    for step in engine.stream(PROMPT, params):
+        ids, logprobs = zip(*step.top_logprobs, strict=True)
+        assert ids[0] == step.token_id
+        assert logprobs[0] == pytest.approx(step.logprob)
+        assert list(logprobs) == sorted(logprobs, reverse=True)
+        assert len(ids) == 3

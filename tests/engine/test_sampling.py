@@ -85,3 +85,8 @@ def test_log_probabilities_sum_to_one() -> None:
 def test_values_out_of_range_are_usage_errors(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         SamplingParams(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_temperature_next_to_none_is_greedy() -> None:
+    logits = np.array([0.5, 3.0, -1e4, 2.9], np.float32)
+    assert Sampler(SamplingParams(temperature=5e-324)).choose(logits, []) == 1

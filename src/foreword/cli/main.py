@@ -14,6 +14,7 @@ from foreword import __version__
 from foreword.cli import (
     complete,
     convert,
+    export,
     inspect,
     list_,
     pull,
@@ -21,6 +22,7 @@ from foreword.cli import (
     remove,
     replay,
     report,
+    serve,
     tune,
     type_,
 )
@@ -35,9 +37,11 @@ app = typer.Typer(
 )
 app.command("complete")(complete.complete)
 app.command("type")(type_.type_)
+app.command("serve")(serve.serve)
 app.command("pull")(pull.pull)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("tune")(tune.tune)
 app.command("replay")(replay.replay)

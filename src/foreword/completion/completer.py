@@ -10,9 +10,10 @@ from foreword.completion.draft import Called, Draft, Drafts, Refused, Scores, To
 from foreword.completion.guard import guarded
 from foreword.completion.healing import Healed, Pieces, heal
 from foreword.completion.safety import Filter, load_filter
-from foreword.completion.suggestion import Policy, Suggestion, Suggestions
+from foreword.completion.streamed import streamed
+from foreword.completion.suggestion import OnWords, Policy, Request, Suggestion, Suggestions
 from foreword.completion.window import Window, keep_end, keep_steady, near_end
-from foreword.completion.words import last_words, parts_of, sentence_end
+from foreword.completion.words import last_words, parts_of
 from foreword.engine.engine import Cancel, LanguageModel, Step
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import UsageError
@@ -21,13 +22,35 @@ from foreword.errors import UsageError
 class Completer:
     """Completes texts with a language model: an engine, or a text graph."""
 
-    def __init__(self, model: LanguageModel, safety: Filter | None = None) -> None:
-        """`safety` keeps bad words out; the default filter where it is None."""
+    def __init__(
+        self, model: LanguageModel, safety: Filter | None = None, remembered: int = 32
+    ) -> None:
+        """`safety` keeps bad words out; the default filter where it is None.
+
+        What the model said is `remembered` for so many prompts, 4 bytes for each of its tokens.
+        """
         self.model = model
         self.safety = load_filter() if safety is None else safety
-        self._scores = Scores(model) if isinstance(model, TokenModel) else None
+        self._scores = Scores(model, remembered) if isinstance(model, TokenModel) else None
         self._pieces: Pieces | None = None
         self._streamed_tokens = 0
+
+    def beside(self, model: LanguageModel, remembered: int = 8) -> Completer:
+        """Return a completer of another instance of the model, which shares all that it can.
+
+        Raises UsageError for a model of another vocabulary.
+        """
+        mine, other = self.model.tokenizer.vocabulary_size, model.tokenizer.vocabulary_size
+        if other != mine:
+            raise UsageError(f"expected a model with {mine} tokens, found {other}; load it anew")
+        completer = Completer(model, self.safety, remembered)
+        completer._pieces = self._shared_pieces() if completer._scores is not None else None
+        return completer
+
+    @property
+    def remembered_bytes(self) -> int:
+        """Memory of what the model said."""
+        return 0 if self._scores is None else self._scores.size_bytes
 
     def window(
         self, text: str, context_tokens: int | None = None, context_words: int | None = None
@@ -54,15 +77,25 @@ class Completer:
         return guarded(self.model, window.token_ids, params, self.safety, cancel)
 
     def suggest(
-        self, text: str, policy: Policy | None = None, cancel: Cancel | None = None
+        self,
+        text: str,
+        policy: Policy | None = None,
+        cancel: Cancel | None = None,
+        *,
+        suffix: str = "",
+        on_words: OnWords | None = None,
     ) -> Suggestions:
         """Return what may follow the cursor at the end of a text; no items where none is sure.
 
         A text in whose window there is a bad word is refused as input, and one after which
         nothing but bad words came as output. Where the model says how likely its tokens are,
         the word that the text ends in is healed and there are alternatives; a text graph gives
-        one suggestion, of which it does not say how sure it is. Raises UsageError for a window
-        that the model does not hold, PromptError for what is no text, EngineError.
+        one suggestion, of which it does not say how sure it is.
+
+        A suggestion does not repeat `suffix`, the text after the cursor. `on_words` is told the
+        first suggestion's text as it grows by words, each a beginning of the next and of the one
+        returned, which then is first among alternatives. Raises UsageError for a window that the
+        model does not hold, PromptError for what is no text, EngineError.
         """
         started = time.perf_counter()
         policy = policy or Policy()
@@ -71,7 +104,8 @@ class Completer:
         computed = self._computed()
         try:
             if seen.strip():
-                answer = replace(answer, items=self._items(seen, window, policy, cancel))
+                request = Request(seen, suffix, policy, cancel, on_words)
+                answer = replace(answer, items=self._items(window, request))
         except Called:
             answer = replace(answer, cancelled=True)
         except Refused as refused:
@@ -109,66 +143,46 @@ class Completer:
             seen = raw.decode("utf-8", "ignore")
         return seen, window
 
-    def _items(
-        self, seen: str, window: Window, policy: Policy, cancel: Cancel | None
-    ) -> tuple[Suggestion, ...]:
-        scan = self.safety.scan()
-        if scan.feed(seen) is not None:
-            raise Refused(typed=True)
-        if self._scores is None:
-            return self._whole(seen, window, policy, cancel)
-        healed = heal(window.token_ids, self.model.tokenizer, self.model.first_token)
+    def _shared_pieces(self) -> Pieces:
         if self._pieces is None:
             self._pieces = Pieces(self.model.tokenizer)
-        drafts = Drafts(self._scores, self._pieces, healed, scan, policy)
-        return _alternatives(drafts, self._pieces, healed, seen, policy, cancel)
+        return self._pieces
 
-    def _whole(
-        self, seen: str, window: Window, policy: Policy, cancel: Cancel | None
-    ) -> tuple[Suggestion, ...]:
-        """Return what a model gives that says nothing of its tokens, cut to whole words."""
-        params = SamplingParams(max_new_tokens=policy.max_tokens)
-        text, count = "", 0
-        for step in self.model.stream(window.token_ids, params, cancel):
-            if step.finish_reason == "cancelled":
-                raise Called
-            text, count = text + step.text, count + 1
-        self._streamed_tokens += self.model.stats.computed_tokens
-        text = text.partition("\n")[0]
-        text = text[: sentence_end(text)]
-        ends = [part.end for part in parts_of(text) if part.is_word][: policy.max_words]
-        text = text[: ends[-1]] if ends else ""
-        if not text:
-            return ()
+    def _items(self, window: Window, request: Request) -> tuple[Suggestion, ...]:
         scan = self.safety.scan()
-        match = scan.feed(seen + text) or scan.end()
-        if match is not None:
-            raise Refused(match.end <= len(seen))
-        return (Suggestion(text, tokens=count),)
+        if scan.feed(request.before) is not None:
+            raise Refused(typed=True)
+        if self._scores is None:
+            found = streamed(self.model, window.token_ids, scan, request)
+            self._streamed_tokens += self.model.stats.computed_tokens
+            return () if found is None else (found,)
+        healed = heal(window.token_ids, self.model.tokenizer, self.model.first_token)
+        pieces = self._shared_pieces()
+        drafts = Drafts(self._scores, pieces, healed, scan, request)
+        return _alternatives(drafts, pieces, healed, request)
 
 
 def _alternatives(
-    drafts: Drafts,
-    pieces: Pieces,
-    healed: Healed,
-    seen: str,
-    policy: Policy,
-    cancel: Cancel | None,
+    drafts: Drafts, pieces: Pieces, healed: Healed, request: Request
 ) -> tuple[Suggestion, ...]:
     """Return distinct suggestions, those likeliest by the token first.
 
-    They share the tokens of what is typed and part at the first one beyond it.
+    They share the tokens of what is typed and part at the first one beyond it. One of which
+    `on_words` was told stays the first.
     """
+    policy, on_words = request.policy, request.on_words
     threshold, found, firsts = policy.confidence, list[Suggestion](), set[str]()
     place, banned = 0, frozenset[int]()
     for _ in range(2 * policy.alternatives):
         try:
-            draft, suggestion = drafts.grow(seen, {place: banned}, threshold, cancel)
+            draft, suggestion = drafts.grow({place: banned}, threshold, on_words)
         except Refused:
             if not found:
                 raise
             break
         if suggestion is not None:
+            if not found and on_words and suggestion is not draft.shown:
+                on_words(suggestion.text)
             first = suggestion.text[: parts_of(suggestion.text)[0].end]
             if first not in firsts:
                 firsts.add(first)
@@ -181,8 +195,9 @@ def _alternatives(
             place = _parting(draft, pieces, len(healed.typed))
         if place >= len(draft.token_ids):
             break
-        threshold, banned = 0.0, banned | {draft.token_ids[place]}
-    return tuple(sorted(found, key=_mean_logprob, reverse=True))
+        threshold, banned, on_words = 0.0, banned | {draft.token_ids[place]}, None
+    kept = 1 if request.on_words else 0
+    return (*found[:kept], *sorted(found[kept:], key=_mean_logprob, reverse=True))
 
 
 def _parting(draft: Draft, pieces: Pieces, typed_bytes: int) -> int:

@@ -13,10 +13,17 @@ import numpy as np
 from foreword.completion.confidence import calibrated
 from foreword.completion.healing import Healed, Pieces
 from foreword.completion.safety import Match, Scan
-from foreword.completion.suggestion import Policy, Suggestion
-from foreword.completion.words import divides, parts_of, sentence_end
+from foreword.completion.suggestion import OnWords, Request, Suggestion
+from foreword.completion.words import (
+    divides,
+    parts_of,
+    repeats_from,
+    sentence_end,
+    settled_parts,
+)
 from foreword.engine.cache import FloatArray
 from foreword.engine.engine import Cancel, LanguageModel
+from foreword.engine.sampling import LEAST_TEMPERATURE
 
 TRIES = 3
 """How often a bad word is avoided before there is no suggestion."""
@@ -56,14 +63,17 @@ class Refused(Exception):  # noqa: N818 - no error: there is just nothing to sug
 
 
 class Scores:
-    """What a model says of the next token, remembered for the prompts asked for last."""
+    """What a model says of the next token, remembered for the `kept` prompts asked for last."""
 
-    _KEPT = 32
-
-    def __init__(self, model: TokenModel) -> None:
-        self._model = model
+    def __init__(self, model: TokenModel, kept: int = 32) -> None:
+        self._model, self._kept = model, kept
         self._known: OrderedDict[tuple[int, ...], FloatArray] = OrderedDict()
         self.computed_tokens = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of what is remembered."""
+        return sum(logits.nbytes for logits in self._known.values())
 
     def after(self, token_ids: Sequence[int], cancel: Cancel | None) -> FloatArray:
         """Return logits [V], not to be changed; raises Called."""
@@ -74,7 +84,7 @@ class Scores:
             if found is None:
                 raise Called
             self._known[key] = found.copy()
-            if len(self._known) > self._KEPT:
+            if len(self._known) > self._kept:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
@@ -82,7 +92,10 @@ class Scores:
 
 @dataclass
 class Draft:
-    """Tokens after a prompt, the logarithms of their probabilities, and their text so far."""
+    """Tokens after a prompt, the logarithms of their probabilities, and their text so far.
+
+    `shown` is what of it was fit to be shown already; that is not taken back.
+    """
 
     typed: bytes
     token_ids: list[int] = field(default_factory=list)
@@ -91,6 +104,7 @@ class Draft:
     raw: bytes = b""
     text: str = ""
     ended: bool = False
+    shown: Suggestion | None = None
 
     def add(self, token_id: int, logprob: float, piece: bytes) -> str | None:
         """Add a token and return the text it brings, None where its bytes make none."""
@@ -111,6 +125,14 @@ class Draft:
         del self.token_ids[place:], self.logprobs[place:], self.offsets[place:]
         self.ended = False
 
+    def agreed(self, suggestion: Suggestion | None) -> Suggestion | None:
+        """Return a suggestion if it says more than is shown already, else what is shown."""
+        if self.shown is None or suggestion is None:
+            return self.shown or suggestion
+        shown, text = self.shown.text, suggestion.text
+        more = text.startswith(shown) and text != shown and divides(shown, text[len(shown) :])
+        return suggestion if more else self.shown
+
     def sums(self, ends: Sequence[int]) -> list[float]:
         """Return the logarithms of the probabilities of the parts that end there, and the rest."""
         found = [0.0] * (len(ends) + 1)
@@ -123,40 +145,43 @@ class Drafts:
     """Drafts after one healed prompt, whose text the `scan` has read."""
 
     def __init__(
-        self, scores: Scores, pieces: Pieces, healed: Healed, scan: Scan, policy: Policy
+        self, scores: Scores, pieces: Pieces, healed: Healed, scan: Scan, request: Request
     ) -> None:
         self._scores, self._pieces, self._healed = scores, pieces, healed
-        self._scan, self._policy = scan, policy
+        self._scan, self._request, self._policy = scan, request, request.policy
+        seed, drawn = self._policy.seed, self._policy.temperature > 0
+        self._random = np.random.default_rng(seed) if drawn else None
 
     def grow(
-        self, before: str, bans: Bans, threshold: float, cancel: Cancel | None
+        self, bans: Bans, threshold: float, on_words: OnWords | None = None
     ) -> tuple[Draft, Suggestion | None]:
-        """Return a draft, and what of it is fit to be shown after the text `before`.
+        """Return a draft, and what of it is fit to be shown; `on_words` is told while it grows.
 
         None where the first word is less sure than `threshold`. Raises Called, and Refused
         where bad words are all there is: the token that ends one is banned, at the third try the
-        one that begins it.
+        one that begins it. What was shown before a bad word remains.
         """
         draft, scans = Draft(self._healed.typed), [self._scan]
         taken = {place: set(tokens) for place, tokens in bans.items()}
         for tries in range(TRIES, -1, -1):
-            match = self._extend(draft, scans, taken, threshold, cancel)
+            match = self._extend(draft, scans, taken, threshold, on_words)
             if match is None:
                 suggestion = self._fit(draft, threshold)
-                if suggestion is None or not divides(before, suggestion.text):
-                    return draft, None
-                scan = self._scan.copy()
-                match = scan.feed(suggestion.text) or scan.end()
+                if suggestion is None or not divides(self._request.before, suggestion.text):
+                    return draft, draft.shown
+                match = self._verdict(suggestion)
                 if match is None:
-                    return draft, suggestion
-            typed_already = match.end <= len(before)
+                    return draft, draft.agreed(suggestion)
+            typed_already = match.end <= len(self._request.before)
             # Another end for the word; at last another word.
-            at = (match.end - 1 if tries > 1 else match.start) - len(before)
+            at = (match.end - 1 if tries > 1 else match.start) - len(self._request.before)
             place = max(bisect_right(draft.offsets, at) - 1, 0)
             taken.setdefault(place, set()).add(draft.token_ids[place])
             draft.back_to(place, [len(self._pieces.of[i]) for i in draft.token_ids])
             del scans[place + 1 :]
-        raise Refused(typed_already)
+        if draft.shown is None:
+            raise Refused(typed_already)
+        return draft, draft.shown
 
     def _extend(
         self,
@@ -164,14 +189,14 @@ class Drafts:
         scans: list[Scan],
         taken: Mapping[int, set[int]],
         threshold: float,
-        cancel: Cancel | None,
+        on_words: OnWords | None,
     ) -> Match | None:
         """Add tokens until there is enough, or until a bad word is certain."""
         room = self._policy.max_tokens + len(draft.typed)
         while (
             not draft.ended and len(draft.token_ids) < room and self._wants_more(draft, threshold)
         ):
-            token_id, logprob = self._next(draft, taken.get(len(draft.token_ids), set()), cancel)
+            token_id, logprob = self._next(draft, taken.get(len(draft.token_ids), set()))
             piece = self._pieces.of[token_id] if token_id is not None else b""
             new = draft.add(token_id, logprob, piece) if token_id is not None and piece else None
             if new is None:
@@ -181,13 +206,31 @@ class Drafts:
             match = scans[-1].feed(new)
             if match is not None:
                 return match
+            self._show(draft, scans[-1].safe, threshold, on_words)
         return None
 
-    def _next(
-        self, draft: Draft, banned: set[int], cancel: Cancel | None
-    ) -> tuple[int | None, float]:
-        """Return the likeliest token and the logarithm of its probability among those allowed."""
-        logits = self._scores.after([*self._healed.token_ids, *draft.token_ids], cancel)
+    def _show(self, draft: Draft, safe: int, threshold: float, on_words: OnWords | None) -> None:
+        """Note what is fit to be shown whatever comes, if that is more than before."""
+        before = self._request.before
+        fit = self._fit(draft, threshold, safe - len(before))
+        if fit is None or draft.agreed(fit) is not fit:
+            return
+        if divides(before, fit.text) and self._verdict(fit) is None:
+            draft.shown = fit
+            if on_words:
+                on_words(fit.text)
+
+    def _verdict(self, suggestion: Suggestion) -> Match | None:
+        scan = self._scan.copy()
+        return scan.feed(suggestion.text) or scan.end()
+
+    def _next(self, draft: Draft, banned: set[int]) -> tuple[int | None, float]:
+        """Return a token, the likeliest or one drawn, and the logarithm of its probability.
+
+        That is its probability among the tokens allowed.
+        """
+        prompt = [*self._healed.token_ids, *draft.token_ids]
+        logits = self._scores.after(prompt, self._request.cancel)
         rest = draft.typed[len(draft.raw) :]
         ids = self._pieces.fitting(rest) if rest else None
         scores = logits if ids is None else logits[ids]
@@ -198,8 +241,16 @@ class Drafts:
         best = int(scores.argmax()) if scores.size else 0
         if not scores.size or not np.isfinite(scores[best]):
             return None, 0.0
-        top = scores[best]
-        logprob = -float(np.log(np.exp(scores - top).sum()))
+        chosen = scores[best]
+        total = float(np.log(np.exp(scores - chosen).sum()))
+        if self._random is not None:
+            with np.errstate(over="ignore"):
+                weights = np.exp(
+                    (scores - chosen).astype(float)
+                    / max(self._policy.temperature, LEAST_TEMPERATURE)
+                )
+            best = int(self._random.choice(weights.size, p=weights / weights.sum()))
+        logprob = float(scores[best] - chosen) - total
         return (best if ids is None else int(ids[best])), logprob
 
     def _wants_more(self, draft: Draft, threshold: float) -> bool:
@@ -222,30 +273,37 @@ class Drafts:
         bar = self._policy.confidence if word else threshold
         return calibrated(logprob) >= bar
 
-    def _fit(self, draft: Draft, threshold: float) -> Suggestion | None:
-        """Return the whole words of a draft that are sure enough, None where there are none."""
+    def _fit(self, draft: Draft, threshold: float, safe: int | None = None) -> Suggestion | None:
+        """Return the whole words of a draft that are sure enough, None where there are none.
+
+        Where `safe` is given: of its characters up to there, those that no more text changes.
+        """
         text = draft.text.partition("\n")[0]
         end = sentence_end(draft.text)
         whole = draft.ended or text != draft.text or end is not None
         if end is not None:
             text = text[:end]
         parts = parts_of(text)
-        if parts and parts[-1].end == len(text) and not whole:
+        if safe is not None:
+            parts = [part for part in settled_parts(text) if part.end <= safe]
+        elif parts and parts[-1].end == len(text) and not whole:
             parts.pop()
         logprobs = draft.sums([part.end for part in parts])
-        end = words = 0
-        by_part: list[float] = []
+        count = words = 0
         for i, part in enumerate(parts):
             words += part.is_word
             if words > self._policy.max_words or not self._sure(i, logprobs[i], threshold):
                 break
-            end = part.end
-            by_part.append(round(calibrated(logprobs[i]), 4))
-        if not any(part.is_word and part.end <= end for part in parts):
+            count += 1
+        text = text[: parts[count - 1].end] if count else ""
+        text = text[: repeats_from(text, self._request.suffix)]
+        parts = [part for part in parts if part.end <= len(text)]
+        if not any(part.is_word for part in parts):
             return None
-        tokens = sum(offset < end for offset in draft.offsets)
+        by_part = tuple(round(calibrated(logprob), 4) for logprob in logprobs[: len(parts)])
+        tokens = sum(offset < parts[-1].end for offset in draft.offsets)
         logprob = sum(draft.logprobs[:tokens])
-        return Suggestion(text[:end], logprob, tokens, by_part[0], tuple(by_part))
+        return Suggestion(text, logprob, tokens, by_part[0], by_part)
 
 
 def _text(raw: bytes) -> str | None:

@@ -13,7 +13,7 @@ from foreword.bundle.tokenizer import TextStream
 from foreword.completion.draft import TRIES, TokenModel
 from foreword.completion.safety import Filter, Scan
 from foreword.engine.engine import Cancel, FinishReason, LanguageModel, Step, StreamStats
-from foreword.engine.sampling import Sampler, SamplingParams, log_probability
+from foreword.engine.sampling import Sampler, SamplingParams, likeliest, log_probability
 from foreword.errors import RefusedError
 
 
@@ -141,15 +141,16 @@ class _Guarded:
         if token_id in model.end_tokens and not params.ignore_eos:
             return self._end(None, None, "stop")
         logprob = log_probability(logits, token_id) if params.logprobs else None
+        top = likeliest(logits, params.top_logprobs)
         self._ids.append(token_id)
         self._stats.generated_tokens = len(self._ids)
         self._text += self._stream.push(token_id)
         if self._stream.stopped:
-            return Step(token_id, "", logprob, "stop")
+            return Step(token_id, "", logprob, "stop", top)
         full = len(tokens) + 1 > model.context
         if full or len(self._ids) == params.max_new_tokens:
-            return self._end(token_id, logprob, "length")
-        return Step(token_id, "", logprob)
+            return replace(self._end(token_id, logprob, "length"), top_logprobs=top)
+        return Step(token_id, "", logprob, None, top)
 
     def _count(self, last: StreamStats) -> None:
         """Add what one step took to the figures of the whole stream, the model's own now."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from foreword.completion.completer import Completer
-from foreword.completion.suggestion import Policy, Suggestion, Suggestions
+from foreword.completion.suggestion import OnWords, Policy, Suggestion, Suggestions
 from foreword.completion.words import parts_of
 from foreword.engine.engine import Cancel
 
@@ -24,19 +24,30 @@ class Session:
     def __init__(self, completer: Completer, policy: Policy | None = None) -> None:
         self._completer, self._policy = completer, policy or Policy()
         self._text: str | None = None  # what the answer below follows
+        self._suffix = ""  # and what follows it
         self._answer = Suggestions()
         self._dismissed = False
-        self._ahead: tuple[str, Suggestions] | None = None
+        self._ahead: tuple[tuple[str, str], Suggestions] | None = None
 
-    def suggest(self, text: str, cancel: Cancel | None = None) -> Suggestions:
-        """Return what may follow a text, the one to be shown first; see `Completer.suggest`."""
+    def suggest(
+        self,
+        text: str,
+        cancel: Cancel | None = None,
+        *,
+        suffix: str = "",
+        on_words: OnWords | None = None,
+    ) -> Suggestions:
+        """Return what may follow a text, the one to be shown first; see `Completer.suggest`.
+
+        `on_words` is told only of what is not known already.
+        """
         started = time.perf_counter()
-        kept = self._kept(text)
+        kept = self._kept(text) if suffix == self._suffix else None
         if kept is None:
-            kept, self._dismissed = self._found(text, cancel), False
+            kept, self._dismissed = self._found(text, cancel, suffix, on_words), False
             if kept.cancelled:
                 return kept
-            self._text, self._answer = text, kept
+            self._text, self._suffix, self._answer = text, suffix, kept
         if self._dismissed:
             kept = replace(kept, items=())
         return replace(kept, latency_ms=(time.perf_counter() - started) * 1e3)
@@ -53,12 +64,12 @@ class Session:
         """Show nothing until the text is no longer one that the suggestion goes on from."""
         self._dismissed = True
 
-    def next(self, text: str, cancel: Cancel | None = None) -> Suggestions:
+    def next(self, text: str, cancel: Cancel | None = None, *, suffix: str = "") -> Suggestions:
         """Return the same suggestions with the next one first; more are found if there is one."""
-        answer = self.suggest(text, cancel)
+        answer = self.suggest(text, cancel, suffix=suffix)
         if len(answer.items) == 1 and self._policy.alternatives < _MORE:
             policy = replace(self._policy, alternatives=_MORE)
-            more = self._completer.suggest(text, policy, cancel)
+            more = self._completer.suggest(text, policy, cancel, suffix=suffix)
             if more.cancelled:
                 return more
             shown = answer.items[0]
@@ -69,18 +80,20 @@ class Session:
             self._answer = answer = replace(answer, items=(*answer.items[1:], answer.items[0]))
         return answer
 
-    def prefetch(self, text: str, cancel: Cancel | None = None) -> None:
+    def prefetch(self, text: str, cancel: Cancel | None = None, *, suffix: str = "") -> None:
         """Find what may follow a text whose suggestion is accepted, while nobody waits for it."""
-        accepted = self.accept(text)
-        if accepted != text and (self._ahead is None or self._ahead[0] != accepted):
-            found = self._completer.suggest(accepted, self._policy, cancel)
+        place = self.accept(text), suffix
+        if place[0] != text and (self._ahead is None or self._ahead[0] != place):
+            found = self._completer.suggest(place[0], self._policy, cancel, suffix=suffix)
             if not found.cancelled:
-                self._ahead = accepted, found
+                self._ahead = place, found
 
-    def _found(self, text: str, cancel: Cancel | None) -> Suggestions:
-        if self._ahead is not None and self._ahead[0] == text:
+    def _found(
+        self, text: str, cancel: Cancel | None, suffix: str, on_words: OnWords | None
+    ) -> Suggestions:
+        if self._ahead is not None and self._ahead[0] == (text, suffix):
             return replace(self._ahead[1], computed_tokens=0)
-        return self._completer.suggest(text, self._policy, cancel)
+        return self._completer.suggest(text, self._policy, cancel, suffix=suffix, on_words=on_words)
 
     def _kept(self, text: str) -> Suggestions | None:
         """Return what is left of the last answer for a text, None where nothing is."""

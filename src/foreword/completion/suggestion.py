@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from foreword.completion.confidence import DEFAULT_CONFIDENCE
+from foreword.engine.engine import Cancel
 from foreword.errors import UsageError
 
 Refused = Literal["input", "output"]
+
+OnWords = Callable[[str], None]
+"""Takes the text of the first suggestion as it grows; what it was given is never taken back."""
 
 _MOST = {"max_words": 100, "max_tokens": 256, "alternatives": 16}
 
@@ -21,7 +26,8 @@ class Policy:
     `context_words` where given. A suggestion has up to `max_words` words, cut short at the
     end of a sentence or a line and where the next word is less sure than `confidence`; below
     that the first word is not shown either. `alternatives` are distinct, the best first.
-    Raises UsageError for values outside their range.
+    `temperature` 0 takes the likeliest tokens; above it they are drawn, the same for the same
+    `seed`. Raises UsageError for values outside their range.
     """
 
     context_tokens: int | None = None
@@ -30,6 +36,8 @@ class Policy:
     max_tokens: int = 16
     alternatives: int = 1
     confidence: float = DEFAULT_CONFIDENCE
+    temperature: float = 0.0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("context_tokens", "context_words"):
@@ -39,8 +47,25 @@ class Policy:
         for name, most in _MOST.items():
             if not 1 <= (value := getattr(self, name)) <= most:
                 raise UsageError(f"{name}: expected 1 to {most}, found {value}")
-        if not 0 <= self.confidence <= 1:
-            raise UsageError(f"confidence: expected 0 to 1, found {self.confidence:g}")
+        for name, most in (("confidence", 1), ("temperature", 2)):
+            if not 0 <= (value := getattr(self, name)) <= most:
+                raise UsageError(f"{name}: expected 0 to {most}, found {value:g}")
+        if self.seed is not None and self.seed < 0:
+            raise UsageError(f"seed: expected 0 or more, found {self.seed}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked at one place of a text: `before` the cursor is what counts, `suffix` follows.
+
+    A suggestion does not repeat the suffix. `on_words` is told its first one's text as it grows.
+    """
+
+    before: str
+    suffix: str
+    policy: Policy
+    cancel: Cancel | None = None
+    on_words: OnWords | None = None
 
 
 @dataclass(frozen=True)

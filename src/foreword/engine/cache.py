@@ -7,7 +7,7 @@ one. The lengths hold the same tokens; a text that outgrows one is copied to the
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,13 @@ FloatArray = NDArray[np.float32]
 
 HIDDEN = -1e4  # the graph contract's mask value for a slot that may not be attended
 _ALIGNMENT = 64  # LITERT_HOST_MEMORY_BUFFER_ALIGNMENT
+
+
+class Rows(NamedTuple):
+    """Keys and values [layers, K, n, H] of the first n slots of a cache, put aside."""
+
+    keys: Array
+    values: Array
 
 
 class Cache:
@@ -50,6 +57,12 @@ class Cache:
         self.keys[:, :, :length] = other.keys[:, :, :length]
         self.values[:, :, :, :length] = other.values[:, :, :, :length]
 
+    def rows(self, length: int) -> Rows:
+        """Return a copy of the first `length` slots."""
+        return Rows(
+            self.keys[:, :, :length].copy(), self.values[:, :, :, :length].swapaxes(2, 3).copy()
+        )
+
     def clear(self) -> None:
         """Zero every slot."""
         self.keys[:] = 0
@@ -79,6 +92,16 @@ class Caches:
             chosen.take(self._current, position)
             self._current = chosen
         return chosen
+
+    def rows(self, length: int) -> Rows:
+        """Return a copy of the first `length` slots of the text."""
+        return self._current.rows(length)
+
+    def restore(self, rows: Rows) -> None:
+        """Hold the text whose first slots these are, in the shortest cache that has room."""
+        length = rows.keys.shape[2]
+        self._current = next(c for c in self._caches if c.slots >= length)
+        self._current.write(0, rows.keys, rows.values)
 
 
 def aligned(shape: tuple[int, ...], dtype: str) -> Array:

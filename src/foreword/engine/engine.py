@@ -13,7 +13,7 @@ from foreword.bundle.tokenizer import TextStream, Tokenizer
 from foreword.engine.cache import FloatArray
 from foreword.engine.graph import TokenGraph
 from foreword.engine.prefix import Prefix, plan
-from foreword.engine.sampling import Sampler, SamplingParams, log_probability
+from foreword.engine.sampling import Sampler, SamplingParams, likeliest, log_probability
 from foreword.errors import EngineError, PromptError
 
 FinishReason = Literal["stop", "length", "cancelled", "refused"]
@@ -32,13 +32,15 @@ class Step:
     """One step of a stream: the token chosen and the text that became safe to show.
 
     The last step of a stream has `finish_reason`; its `token_id` is None when it only
-    carries text held back until then. `logprob` is None unless asked for.
+    carries text held back until then. `logprob` is None unless asked for; so are the likeliest
+    tokens, `top_logprobs`, best first.
     """
 
     token_id: int | None
     text: str
     logprob: float | None = None
     finish_reason: FinishReason | None = None
+    top_logprobs: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass
@@ -244,18 +246,19 @@ class Engine:
                 yield Step(None, text.finish(), finish_reason="stop")
                 return
             logprob = log_probability(logits, token_id) if params.logprobs else None
+            top = likeliest(logits, params.top_logprobs)
             stats.generated_tokens += 1
             stats.decode_ms = (now - first) * 1e3
             tokens.append(token_id)
             piece = text.push(token_id)
             if text.stopped:
-                yield Step(token_id, piece, logprob, "stop")
+                yield Step(token_id, piece, logprob, "stop", top)
                 return
             full = len(tokens) > self.context
             if full or stats.generated_tokens == params.max_new_tokens:
-                yield Step(token_id, piece + text.finish(), logprob, "length")
+                yield Step(token_id, piece + text.finish(), logprob, "length", top)
                 return
-            yield Step(token_id, piece, logprob)
+            yield Step(token_id, piece, logprob, None, top)
 
     def _compute(
         self, tokens: Sequence[int], stats: StreamStats, called_off: Callable[[], bool]

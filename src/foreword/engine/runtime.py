@@ -23,7 +23,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from foreword.bundle.manifest import CACHE_DTYPES, Shape, split_signature
-from foreword.engine.cache import Array, Cache, Caches, FloatArray, aligned
+from foreword.engine.cache import Array, Cache, Caches, FloatArray, Rows, aligned
 from foreword.engine.graph import widths_by_kind
 from foreword.errors import EngineError
 
@@ -175,6 +175,14 @@ class LiteRtGraph:
         )
         cache.write(position, chunk.keys[:, :, :count], chunk.values[:, :, :count])
         return None if chunk.logits is None else chunk.logits[:count]
+
+    def rows(self, length: int) -> Rows:
+        """Return a copy of the first `length` slots; see `shared.SharedGraph`."""
+        return self._caches.rows(length)
+
+    def restore(self, rows: Rows) -> None:
+        """Put a copy back."""
+        self._caches.restore(rows)
 
     def clear(self) -> None:
         """Zero the caches."""

@@ -13,6 +13,11 @@ from foreword.errors import UsageError
 
 FloatArray = NDArray[np.float32]
 
+MOST_TOP_LOGPROBS = 100
+
+LEAST_TEMPERATURE = 1e-4
+"""What is nearer to 0 is as good as greedy, and would overflow."""
+
 
 @dataclass(frozen=True)
 class SamplingParams:
@@ -20,7 +25,8 @@ class SamplingParams:
 
     `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1
     switch their filters off. `stop` strings end the text before them. `logprobs` fills
-    `Step.logprob`. Raises UsageError for values outside their range.
+    `Step.logprob`, and `Step.top_logprobs` with as many tokens as `top_logprobs` says. Raises
+    UsageError for values outside their range.
     """
 
     temperature: float = 0.0
@@ -33,6 +39,7 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     logprobs: bool = False
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
         ranges = {
@@ -42,6 +49,7 @@ class SamplingParams:
             "min_p": (0.0, 1.0),
             "repetition_penalty": (0.01, 100.0),
             "max_new_tokens": (1, math.inf),
+            "top_logprobs": (0, MOST_TOP_LOGPROBS),
         }
         for field in fields(self):
             if field.name in ranges:
@@ -78,7 +86,7 @@ class Sampler:
         kept, scores = _top_k(logits, params.top_k)
         kept, scores = _top_p(kept, scores, params.top_p)
         kept, scores = _min_p(kept, scores, params.min_p)
-        chances = _softmax(scores / params.temperature)
+        chances = _softmax(scores / max(params.temperature, LEAST_TEMPERATURE))
         return int(self._random.choice(kept, p=chances))
 
 
@@ -86,6 +94,17 @@ def log_probability(logits: FloatArray, token_id: int) -> float:
     """Return the natural logarithm of a token's probability under logits [V]."""
     shifted = logits.astype(np.float64) - float(logits.max())
     return float(shifted[token_id] - np.log(np.exp(shifted).sum()))
+
+
+def likeliest(logits: FloatArray, count: int) -> tuple[tuple[int, float], ...]:
+    """Return the `count` likeliest tokens under logits [V], each with its natural logarithm."""
+    if not count:
+        return ()
+    kept, scores = _top_k(logits, count)
+    total = float(logits.max()) + math.log(
+        np.exp(logits.astype(np.float64) - float(logits.max())).sum()
+    )
+    return tuple((int(i), float(score) - total) for i, score in zip(kept, scores, strict=True))
 
 
 def _penalize(logits: FloatArray, seen: Sequence[int], penalty: float) -> FloatArray:

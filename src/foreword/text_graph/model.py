@@ -149,7 +149,7 @@ class TextGraph:
                     f"{field}: how a text graph chooses tokens is part of its file "
                     f"({self.options.sampling.kind} here): convert it anew, or take the token model"
                 )
-        if params.logprobs or params.ignore_eos:
+        if params.logprobs or params.top_logprobs or params.ignore_eos:
             raise UsageError(
                 "logprobs and ignore_eos: a text graph gives text alone; take the token model"
             )

@@ -1,0 +1,66 @@
+"""From the event loop to a worker's thread and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from foreword.server.generate import Piece
+from foreword.server.worker import End, Job, Work, Worker
+
+T = TypeVar("T")
+
+
+class ClientGone(Exception):  # noqa: N818 - nobody is left to be told
+    """The client went away before its answer was there."""
+
+
+async def events(
+    worker: Worker, work: Work, text: str, session: str | None = None, supersedes: bool = False
+) -> AsyncIterator[Any]:
+    """Run `work` and yield what it emits; whoever stops listening calls it off.
+
+    Raises what the work raises, and ApiError when it is not taken on.
+    """
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[Any]()
+
+    def emit(item: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the server has ended
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+
+    job = Job(work, text, session, emit)
+    worker.submit(job, supersedes)
+    try:
+        while not isinstance(item := await queue.get(), End):
+            if isinstance(item, Piece) and item.stats is not None:
+                worker.metrics.count(item.stats, item.finish)
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        job.cancel()
+
+
+async def unless_gone(request: Request, answer: Coroutine[Any, Any, T]) -> T:
+    """Return an answer that takes a while; raises ClientGone, the work called off, without it."""
+    task = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGone
+        return task.result()
+    finally:
+        for each in (task, gone):
+            each.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await each
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,75 @@
+"""The models a server has, by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foreword.completion.suggestion import Policy
+from foreword.engine.engine import Engine
+from foreword.server.failures import no_model
+from foreword.server.worker import Worker
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the page is made of: folders of files, and how a browser's bundle of a model is had."""
+
+    static: Path
+    lexicon: Path
+    device: Callable[[str], Path] | None = None
+
+
+class Served:
+    """Workers by the name of their model; the first one serves who names none."""
+
+    def __init__(self, workers: Sequence[Worker], policy: Policy, device: bool = False) -> None:
+        self.policy, self._device = policy, device
+        self._workers = {worker.name: worker for worker in workers}
+        self._since = int(time.time())
+
+    def worker(self, name: str | None = None) -> Worker:
+        """Return the worker of a model; raises ApiError where there is none of that name."""
+        if not name:
+            return next(iter(self._workers.values()))
+        if name not in self._workers:
+            raise no_model(name)
+        return self._workers[name]
+
+    def check_ready(self) -> None:
+        """Raise ApiError unless every model is loaded."""
+        for worker in self._workers.values():
+            worker.check_ready()
+
+    def cards(self) -> list[dict[str, Any]]:
+        """Describe the models that are loaded, for `GET /v1/models`."""
+        return [self._card(worker) for worker in self._workers.values() if worker.model]
+
+    def start(self) -> None:
+        """Begin to load all models."""
+        for worker in self._workers.values():
+            worker.start()
+
+    def close(self, grace_seconds: float) -> None:
+        """Finish what runs within the grace, and unload."""
+        for worker in self._workers.values():
+            worker.close(grace_seconds)
+
+    def _card(self, worker: Worker) -> dict[str, Any]:
+        model = worker.model
+        assert model is not None
+        shape = model.manifest.shape if isinstance(model, Engine) else None
+        return {
+            "id": worker.name,
+            "object": "model",
+            "created": self._since,
+            "owned_by": "foreword",
+            "context": model.context,
+            "recipe": model.recipe,
+            "family": shape.family if shape else None,
+            "parameters": shape.parameters if shape else None,
+            "device": self._device and shape is not None,
+        }
