@@ -1,6 +1,6 @@
 """Draws the page's icons in the sizes that an installed page needs, from icon.svg, in Chromium.
 
-    python scripts/make_icons.py
+python scripts/make_icons.py
 """
 
 from __future__ import annotations

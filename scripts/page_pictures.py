@@ -27,7 +27,10 @@ LETTER = (
     "sit outside. The garden smells of wet earth and of the roses you planted in March. "
     "You would like it here. "
 )
-KOREAN = "안나에게,\n\n아침에 비가 그쳐서 한 주 만에 밖에 앉을 수 있었어요. 정원에서는 젖은 흙과 장미 냄새가 나요. "
+KOREAN = (
+    "안나에게,\n\n아침에 비가 그쳐서 한 주 만에 밖에 앉을 수 있었어요. "
+    "정원에서는 젖은 흙과 장미 냄새가 나요. "
+)
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 760}
 
 

@@ -92,9 +92,7 @@ class Site:
             if file.is_file()
         }
         files["text/lexicon.json"] = LEXICON
-        return {
-            name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()
-        }
+        return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
 
 
 def describe_device(model: str, directory: Path) -> dict[str, Any]:
