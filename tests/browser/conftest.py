@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from browser_site import Site, serving
+from desk import Desk
+from page_server import Served, served_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -62,3 +64,16 @@ def site() -> Iterator[Site]:
     """The page's files with the server's headers; see browser_site.Site for fakes."""
     with serving() as site:
         yield site
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    """The server behind the page: here a stand-in, whose answers are scripted."""
+    with served_page() as served:
+        yield served
+
+
+@pytest.fixture
+def desk(page: Page, served: Served) -> Desk:
+    """The page, open and ready to be written on."""
+    return Desk(page, served.address)
