@@ -11,6 +11,7 @@ import pytest
 from command import refusal, run, tree
 from foreword import __version__
 from foreword.bundle.store import open_bundle
+from foreword.export import device_bundle
 from tiny import load_tiny
 from tiny_gguf import write_tiny_gguf
 
@@ -122,6 +123,19 @@ def test_list_shows_bundles_and_says_which_are_damaged(stored: Path) -> None:
     assert len(result.err.splitlines()) == 1
     found = json.loads(run("list", "--json").out)
     assert [(row["name"], row["context"]) for row in found["bundles"]] == [("My Model", 32)]
+
+
+def test_export_says_in_one_line_what_it_made(stored: Path, tmp_path: Path) -> None:
+    result = run("export", "My Model", "-o", tmp_path / "browser", "--decode-only")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(f"{tmp_path / 'browser'}  int8  ")
+    assert open_bundle(tmp_path / "browser", verify=True).manifest.signatures == ("decode",)
+
+
+def test_remove_deletes_the_form_for_browsers(stored: Path, home: Path) -> None:
+    made = device_bundle(stored)
+    assert run("remove", "My Model").status == 0
+    assert not made.exists()
 
 
 def test_remove_deletes_a_bundle_and_its_packed_weights(stored: Path, home: Path) -> None:

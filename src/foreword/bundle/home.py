@@ -31,3 +31,8 @@ def downloads_dir() -> Path:
 def weight_cache_dir() -> Path:
     """Return the directory of the runtime's packed weights, which may be deleted at any time."""
     return home() / "weights"
+
+
+def device_dir() -> Path:
+    """Return the directory of bundles in the form for browsers; it may be deleted at any time."""
+    return home() / "device"

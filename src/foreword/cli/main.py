@@ -14,6 +14,7 @@ from foreword import __version__
 from foreword.cli import (
     complete,
     convert,
+    export,
     inspect,
     list_,
     pull,
@@ -40,6 +41,7 @@ app.command("serve")(serve.serve)
 app.command("pull")(pull.pull)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("tune")(tune.tune)
 app.command("replay")(replay.replay)

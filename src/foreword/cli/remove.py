@@ -16,11 +16,12 @@ def remove(
     name: Annotated[str, typer.Argument(help="A bundle's name, as 'list' shows it.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Delete a bundle, its packed weights and, for a known model, its download."""
+    """Delete a bundle, what was made of it and, for a known model, its download."""
     from foreword.bundle.home import bundles_dir, downloads_dir
     from foreword.bundle.store import open_bundle, remove_bundle
     from foreword.engine.load import drop_weight_cache
     from foreword.errors import BundleError
+    from foreword.export import drop_device_bundle
     from foreword.sources.known import KNOWN, is_pulled
 
     freed = 0
@@ -32,7 +33,8 @@ def remove(
         raise BundleError(f"no stored bundle is named {name!r}: 'foreword list' shows them")
     if path.exists():
         with contextlib.suppress(BundleError):  # damaged: it can still be deleted
-            freed += drop_weight_cache(open_bundle(path))
+            bundle = open_bundle(path)
+            freed += drop_weight_cache(bundle) + drop_device_bundle(bundle)
         freed += remove_bundle(path)
     if download is not None:
         freed += download.stat().st_size

@@ -14,12 +14,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from foreword.errors import BundleError
 from foreword.graph.description import DESCRIPTION, GraphShape, read_description
-from foreword.graph.spec import Decoder, FloatArray, weight_shapes
+from foreword.graph.spec import Decoder, DecoderSpec, FloatArray, weight_shapes
 
 _FLOATS = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
 _MOST_BUFFERS = 1 << 20
 # What the generated reader raises for offsets that lead astray.
-_ASTRAY = (ValueError, IndexError, TypeError, AttributeError, KeyError, struct.error, OverflowError)
+ASTRAY = (ValueError, IndexError, TypeError, AttributeError, KeyError, struct.error, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,10 @@ def read_model(path: Path) -> StoredModel:
     for a file without a description, with quantized weights or with damage.
     """
     try:
-        with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return _read(data)
+        return _read(*open_model(path))
     except OSError as error:
         raise _refused(path, error.strerror or str(error)) from None
-    except _ASTRAY as error:
+    except ASTRAY as error:
         raise _refused(path, " ".join(str(error).split())[:120]) from None
 
 
@@ -53,18 +51,31 @@ def _refused(path: Path, found: str) -> BundleError:
     )
 
 
-def _read(data: mmap.mmap) -> StoredModel:
+def open_model(path: Path) -> tuple[mmap.mmap, Any]:
+    """Map a model file; return it and its root table, a schema.Model.
+
+    Raises OSError, or ValueError for another kind of file.
+    """
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if not schema.Model.ModelBufferHasIdentifier(data, 0):
         raise ValueError("another kind of file")
-    model = schema.Model.GetRootAs(data, 0)
-    buffers = model.BuffersLength()
+    return data, schema.Model.GetRootAs(data, 0)
+
+
+def described(data: mmap.mmap, model: Any) -> tuple[DecoderSpec, GraphShape]:
+    """Return what a model says of itself; raises one of ASTRAY when that is nothing."""
     names = {
         (model.Metadata(i).Name() or b"").decode(): model.Metadata(i).Buffer()
         for i in range(min(model.MetadataLength(), 16))
     }
-    if DESCRIPTION not in names or not 0 < buffers < _MOST_BUFFERS:
+    if DESCRIPTION not in names or not 0 < model.BuffersLength() < _MOST_BUFFERS:
         raise ValueError("no description of its decoder")
-    spec, shape = read_description(bytes(_bytes(data, model, names[DESCRIPTION])).decode())
+    return read_description(bytes(contents(data, model, names[DESCRIPTION])).decode())
+
+
+def _read(data: mmap.mmap, model: Any) -> StoredModel:
+    spec, shape = described(data, model)
     shapes, found = weight_shapes(spec), dict[str, FloatArray]()
     decode = model.Subgraphs(0)  # every weight is in the first signature
     for i in range(decode.TensorsLength()):
@@ -74,7 +85,7 @@ def _read(data: mmap.mmap) -> StoredModel:
             continue
         if tensor.Type() not in _FLOATS:
             raise ValueError("quantized weights")
-        values = _bytes(data, model, tensor.Buffer()).view(_FLOATS[tensor.Type()])
+        values = contents(data, model, tensor.Buffer()).view(_FLOATS[tensor.Type()])
         if values.size != math.prod(shapes[name]):
             raise ValueError(f"a {name} of another size than its decoder's")
         found[name] = values.reshape(shapes[name])
@@ -85,8 +96,8 @@ def _read(data: mmap.mmap) -> StoredModel:
     )
 
 
-def _bytes(data: mmap.mmap, model: Any, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Contents of a buffer, a view of the file."""
+def contents(data: mmap.mmap, model: Any, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Contents of a buffer, a view of the file; raises one of ASTRAY when there are none."""
     if not 0 < index < model.BuffersLength():
         raise ValueError("a weight without data")
     table = model.Buffers(index)._tab

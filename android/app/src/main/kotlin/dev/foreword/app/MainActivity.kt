@@ -1,0 +1,6 @@
+package dev.foreword.app
+
+import android.app.Activity
+
+/** The one screen. */
+class MainActivity : Activity()
