@@ -48,6 +48,18 @@ internal object Graphemes {
         return found
     }
 
+    /** Returns the code points of a text, each as a text. */
+    fun points(text: String): List<String> {
+        val found = ArrayList<String>()
+        var at = 0
+        while (at < text.length) {
+            val end = text.offsetByCodePoints(at, 1)
+            found.add(text.substring(at, end))
+            at = end
+        }
+        return found
+    }
+
     /** Returns whether a character ends between two texts. */
     fun divides(before: String, after: String): Boolean {
         if (before.isEmpty() || after.isEmpty()) return true

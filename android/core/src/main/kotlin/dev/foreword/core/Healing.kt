@@ -87,7 +87,7 @@ class Pieces(private val tokenizer: Tokenizer) {
         var found = IntArray(0)
         for (size in 1 until typed.size) {
             val shorter = typed.copyOf(size)
-            found += ids.copyOfRange(first(shorter), first(shorter + 0))
+            found += ids.copyOfRange(first(shorter), first(shorter.copyOf(size + 1)))
         }
         val after = after(typed)
         return found + ids.copyOfRange(first(typed), if (after == null) ids.size else first(after))
