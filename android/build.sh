@@ -15,6 +15,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly min_api=24 target_api=36
+# The attributes and styles of API 29: aapt2 as Debian has it reads no newer table.
+readonly framework_resources=/usr/share/android-framework-res/framework-res.apk
 readonly out=build tools=build/tools apk=build/foreword-debug.apk
 
 step() { printf '==> %s\n' "$*" >&2; }
@@ -23,11 +25,11 @@ die() {
   exit 1
 }
 
-# need COMMAND PACKAGE …: installs Debian packages for the commands that are missing.
+# need COMMAND PACKAGE …: installs Debian packages for the commands, or files, that are missing.
 need() {
   local missing=() as_root=()
   while (($#)); do
-    command -v "$1" >/dev/null || missing+=("$2")
+    command -v "$1" >/dev/null || [[ -r $1 ]] || missing+=("$2")
     shift 2
   done
   ((${#missing[@]})) || return 0
@@ -102,6 +104,7 @@ junit() {
   java -Xmx3g -cp "$1" "${properties[@]}" org.junit.runner.JUnitCore "${classes[@]}"
 }
 
+java_home() { dirname "$(dirname "$(readlink -f "$(command -v javac)")")"; }
 stdlib() { echo "$tools"/kotlin/kotlin-stdlib-*.jar; }
 test_libraries() { (IFS=: && set -- "$tools"/junit/*.jar && printf '%s' "$*"); }
 
@@ -125,7 +128,7 @@ core_test() {
 # resources: compiles res/ and the manifest to build/resources.apk and the class R.
 resources() {
   local files
-  need aapt2 aapt
+  need aapt2 aapt "$framework_resources" android-framework-res
   mapfile -t files < <(find app/src/main/res app/src/main/AndroidManifest.xml -type f | LC_ALL=C sort)
   current "$out/resources.apk" "${files[@]}" && return 0
   step "compiling resources"
@@ -135,7 +138,7 @@ resources() {
   sed -e 's|<manifest |&package="dev.foreword.app" android:versionCode="1" android:versionName="0.1.0" |' \
     app/src/main/AndroidManifest.xml >"$out/AndroidManifest.xml"
   aapt2 link -o "$out/resources.apk" --manifest "$out/AndroidManifest.xml" --java "$out/gen" \
-    -I "$tools"/framework/android-all-*.jar --min-sdk-version "$min_api" \
+    -I "$framework_resources" --min-sdk-version "$min_api" \
     --target-sdk-version "$target_api" --auto-add-overlay "$out/resources.zip"
   (cd "$out/gen" && javac --release 8 -Xlint:-options -d classes dev/foreword/app/R.java)
   (cd "$out/gen" && jar cf ../R.jar -C classes .)
@@ -177,8 +180,7 @@ app_test() {
   step "tests of the app"
   properties=(-Dforeword.root="$(cd .. && pwd)" -Drobolectric.offline=true
     -Drobolectric.dependency.dir="$tools/sdk" -Drobolectric.graphicsMode=NATIVE)
-  # Robolectric brings its own framework classes.
-  junit "$(path "$out/test" "$out/app-test.jar" "$out/app.jar" "${libraries%:*}")" app/src/test/kotlin
+  junit "$(path "$out/test" "$out/app-test.jar" "$out/app.jar" "$libraries")" app/src/test/kotlin
 }
 
 # dex DIRECTORY LIBRARY_OPTIONS… -- JAR…: classes.dex in the directory.
@@ -187,7 +189,7 @@ dex() {
   shift
   rm -rf "$directory" && mkdir -p "$directory"
   java -Xmx1g -cp "$tools/dex/*" com.android.tools.r8.D8 --debug --min-api "$min_api" \
-    --lib "$tools"/framework/android-all-*.jar --output "$directory" "$@"
+    --lib "$tools"/framework/android-all-*.jar --lib "$(java_home)" --output "$directory" "$@"
 }
 
 apk() {
@@ -202,7 +204,7 @@ apk() {
   # aapt2 stores what may be mapped into memory; native libraries are compressed, since
   # android:extractNativeLibs unpacks them.
   aapt2 link -o "$unsigned" --manifest "$out/AndroidManifest.xml" \
-    -I "$tools"/framework/android-all-*.jar --min-sdk-version "$min_api" \
+    -I "$framework_resources" --min-sdk-version "$min_api" \
     --target-sdk-version "$target_api" --auto-add-overlay -A "$out/assets" -0 tflite \
     --debug-mode "$out/resources.zip"
   rm -rf "$out/lib" && mkdir -p "$out/lib"
