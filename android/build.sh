@@ -91,7 +91,7 @@ kotlin() {
   step "compiling $target"
   java -Xmx1g -cp "$tools/kotlin/*" org.jetbrains.kotlin.cli.jvm.K2JVMCompiler \
     -no-stdlib -no-reflect -jvm-target 1.8 -Xjdk-release=1.8 -Werror \
-    -module-name "$(basename "$target" .jar)" -classpath "$class_path" -d "$target" "${sources[@]}"
+    -module-name "$(basename "$target" .jar)" ${friend:+-Xfriend-paths="$friend"} -classpath "$class_path" -d "$target" "${sources[@]}"
   echo "$made" >"$target.sum"
 }
 
@@ -119,7 +119,7 @@ core_test() {
   core
   fetch junit
   libraries=$(path "$out/core.jar" "$(stdlib)" "$(test_libraries)")
-  kotlin "$out/core-test.jar" "$libraries" core/src/test/kotlin
+  friend=$out/core.jar kotlin "$out/core-test.jar" "$libraries" core/src/test/kotlin
   step "tests of core"
   properties=(-Dforeword.root="$(cd .. && pwd)")
   junit "$(path "$out/core-test.jar" "$libraries")" core/src/test/kotlin
