@@ -26,6 +26,14 @@ internal class Thread(
         gap == other.gap && isLettered == other.isLettered && isWild == other.isWild &&
         isDoubtful == other.isDoubtful
 
+    /** What two threads have in common that are alike, as a key. */
+    data class Kind(val node: Node, val bits: Int)
+
+    fun kind(): Kind {
+        val read = (if (isLettered) 4 else 0) + (if (isWild) 2 else 0) + if (isDoubtful) 1 else 0
+        return Kind(node, (pieces * 4 + gap) * 8 + read)
+    }
+
     fun matchOf(entry: Entry) = Match(start, end, entry.severity, entry.id)
 
     fun ending(end: Int) =
@@ -35,13 +43,26 @@ internal class Thread(
         Thread(node, start, end, pieces, gap, isLettered, isWild, isDoubtful)
 }
 
-/** Adds a thread; of those that are alike it keeps the earliest. */
-internal fun keep(threads: MutableList<Thread>, new: Thread) {
-    for (i in threads.indices) {
-        if (threads[i].isLike(new)) {
-            if (new.start < threads[i].start) threads[i] = new
-            return
-        }
+/** Threads, of which those that are alike are one, the earliest. */
+internal class Threads {
+    val list = ArrayList<Thread>()
+    private var places: HashMap<Thread.Kind, Int>? = null // where there are many
+
+    /** Adds a thread. */
+    fun keep(new: Thread) {
+        val place = if (list.size < MANY) list.indexOfFirst(new::isLike) else placed(new)
+        if (place < 0) list.add(new) else if (new.start < list[place].start) list[place] = new
     }
-    threads.add(new)
+
+    private fun placed(new: Thread): Int {
+        val known = places ?: HashMap<Thread.Kind, Int>().also { known ->
+            places = known
+            for (i in list.indices) known[list[i].kind()] = i
+        }
+        return known.put(new.kind(), list.size)?.also { known[new.kind()] = it } ?: -1
+    }
+
+    private companion object {
+        const val MANY = 16
+    }
 }
