@@ -1,7 +1,5 @@
 package dev.foreword.core
 
-import java.util.Random
-
 /** Drafts after one healed prompt, whose text the `scan` has read. */
 internal class Drafts(
     private val scores: Scores,
@@ -14,7 +12,7 @@ internal class Drafts(
     private val before = request.before.codePointCount(0, request.before.length)
     private val draw = Draw(
         policy.temperature,
-        if (policy.temperature > 0) policy.seed?.let(::Random) ?: Random() else null,
+        if (policy.temperature > 0) Chance(policy.seed) else null,
     )
 
     /** A draft, and what of it is fit to be shown. */

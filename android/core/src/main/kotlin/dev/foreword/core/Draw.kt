@@ -1,6 +1,5 @@
 package dev.foreword.core
 
-import java.util.Random
 import kotlin.math.exp
 import kotlin.math.ln
 
@@ -8,7 +7,7 @@ import kotlin.math.ln
 internal class Drawn(val id: Int, val logprob: Double)
 
 /** From logits to a token of those allowed: the likeliest, or one that is drawn. */
-internal class Draw(private val temperature: Double, private val random: Random?) {
+internal class Draw(private val temperature: Double, private val chance: Chance?) {
     /**
      * Returns a token, null where none is allowed: of `ids`, all where it is null, but those that
      * are `banned`.
@@ -19,7 +18,7 @@ internal class Draw(private val temperature: Double, private val random: Random?
         for (i in 1 until scores.size) if (scores[i] > scores[best]) best = i
         if (scores.isEmpty() || !scores[best].isFinite()) return null
         val top = scores[best]
-        val place = if (random == null) best else draw(scores, top, random)
+        val place = if (chance == null) best else draw(scores, top, chance)
         val logprob = (scores[place] - top).toDouble() - ln(sumOfExp(scores, top, 1.0))
         return Drawn(if (ids == null) place else ids[place], logprob)
     }
@@ -33,9 +32,9 @@ internal class Draw(private val temperature: Double, private val random: Random?
     }
 
     /** Returns a place by the chances of a softmax. */
-    private fun draw(scores: FloatArray, top: Float, random: Random): Int {
+    private fun draw(scores: FloatArray, top: Float, chance: Chance): Int {
         val heat = maxOf(temperature, Sampler.LEAST_TEMPERATURE)
-        var left = random.nextDouble() * sumOfExp(scores, top, heat)
+        var left = chance.next() * sumOfExp(scores, top, heat)
         var last = 0 // what rounding leaves goes to the last that has a chance
         for (i in scores.indices) {
             val power = (scores[i] - top) / heat

@@ -1,6 +1,5 @@
 package dev.foreword.core
 
-import java.util.Random
 import kotlin.math.exp
 import kotlin.math.ln
 
@@ -43,7 +42,7 @@ data class SamplingParams(
 
 /** Chooses tokens for one request; two with the same seed choose alike. */
 class Sampler(private val params: SamplingParams) {
-    private val random = params.seed?.let(::Random) ?: Random()
+    private val chance = Chance(params.seed)
 
     /**
      * Returns a token for logits, which are not changed; `seen` are the prompt's and the new
@@ -114,7 +113,7 @@ class Sampler(private val params: SamplingParams) {
 
     private fun drawn(kept: IntArray, scores: FloatArray, temperature: Double): Int {
         val chances = softmax(kept, scores, temperature)
-        var left = random.nextDouble()
+        var left = chance.next()
         for (i in kept.indices) {
             left -= chances[i]
             if (left < 0) return kept[i]

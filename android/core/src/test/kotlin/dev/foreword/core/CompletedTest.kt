@@ -42,8 +42,6 @@ class CompletedTest {
     @Test
     fun itCanBeCalledOff() {
         assertTrue(suggest(null).cancelled)
-        assertTrue(suggest(" day") { true }.cancelled)
+        assertTrue(suggest(" day", "") { true }.cancelled)
     }
-
-    private fun suggest(more: String, cancel: Cancel) = suggest(more, "", cancel)
 }

@@ -30,8 +30,8 @@ internal class FixedModel(override val tokenizer: FixedTokenizer, about: Value) 
     override val context = about["context"].int
     override val firstToken = if (about["first_token"].isNull) null else about["first_token"].int
     override var computedTokens = 0
-    private val book = about["book"].list.map { (sentence, weight) ->
-        latin(Utf8.bytes(sentence.text)) to weight.number
+    private val book = about["book"].list.map {
+        latin(Utf8.bytes(it.list[0].text)) to it.list[1].number
     }
 
     override fun logits(tokens: IntArray, cancel: Cancel?): FloatArray? {
