@@ -18,6 +18,7 @@ internal class LiteRtGraph(
 
     /** The signatures that ran, with their cache's slots. */
     val ran = ArrayList<String>()
+    private val cacheType = if (shape.cacheDtype == "int8") LiteRt.INT8 else LiteRt.FLOAT32
     private val memory = AlignedMemory()
     private val handles = ArrayList<Pair<String, Pointer>>()
     private val caches: Caches
@@ -100,8 +101,6 @@ internal class LiteRtGraph(
             runtime.make("LiteRtCreateCompiledModel", runtime.environment, model, options),
         )
     }
-
-    private val cacheType = if (shape.cacheDtype == "int8") LiteRt.INT8 else LiteRt.FLOAT32
 
     private fun bind(cache: Cache): Map<String, Pointer> {
         val (heads, size, slots) = Triple(shape.kvHeads, shape.headDim, cache.slots)
