@@ -45,7 +45,7 @@ BREAKS = {
 }
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 SURROGATES = range(0xD800, 0xE000)
-HEAD = '''package dev.foreword.core
+HEAD = """package dev.foreword.core
 
 // Made by scripts/make_unicode_table.py: do not edit.
 
@@ -53,7 +53,7 @@ HEAD = '''package dev.foreword.core
 internal object UnicodeTable {
     /** Combinations, three characters each: category, break and script in base 64. */
     const val KINDS =
-'''
+"""
 
 
 def main() -> None:
@@ -67,9 +67,7 @@ def main() -> None:
     runs = [(kinds.index(kind), len(list(run))) for kind, run in groupby(of_all)]
     text = "".join(_digits(kind, 2) + _varying(length) for kind, length in runs)
     packed = "".join(DIGITS[c] + DIGITS[b] + DIGITS[s] for c, b, s in kinds)
-    names = "\n".join(
-        f"    const val {name} = {i}" for i, name in enumerate(BREAKS, 1)
-    )
+    names = "\n".join(f"    const val {name} = {i}" for i, name in enumerate(BREAKS, 1))
     OUTPUT.write_text(
         f"{HEAD}{_lines(packed)}\n\n"
         "    /** Runs: the combination in two characters, then the length, five bits a character\n"
