@@ -91,7 +91,8 @@ kotlin() {
   step "compiling $target"
   # The SDK that Gradle compiles against says less of null than the framework's own classes.
   java -Xmx1g -cp "$tools/kotlin/*" org.jetbrains.kotlin.cli.jvm.K2JVMCompiler \
-    -Xnullability-annotations=@android.annotation:ignore -no-stdlib -no-reflect -jvm-target 1.8 -Xjdk-release=1.8 -Werror \
+    -no-stdlib -no-reflect -jvm-target 1.8 -Xjdk-release=1.8 -Werror \
+    -Xnullability-annotations=@android.annotation:ignore ${friend:+-Xfriend-paths="$friend"} \
     -module-name "$(basename "$target" .jar)" -classpath "$class_path" -d "$target" "${sources[@]}"
   echo "$made" >"$target.sum"
 }
@@ -120,7 +121,7 @@ core_test() {
   core
   fetch junit
   libraries=$(path "$out/core.jar" "$(stdlib)" "$(test_libraries)")
-  kotlin "$out/core-test.jar" "$libraries" core/src/test/kotlin
+  friend=$out/core.jar kotlin "$out/core-test.jar" "$libraries" core/src/test/kotlin
   step "tests of core"
   properties=(-Dforeword.root="$(cd .. && pwd)")
   junit "$(path "$out/core-test.jar" "$libraries")" core/src/test/kotlin

@@ -13,7 +13,8 @@ class BpeTokenizer private constructor(document: Rule) : Tokenizer {
     private val rules = TextRules(document.rule("normalizer"))
     private val first: Cut
     private val metaspaces: List<Metaspace>
-    private val added: List<Pair<String, Int>> // that are no control tokens, the longest first
+    private val added: AddedTexts // found in a text as it is typed
+    private val addedWritten: AddedTexts // found in it as the rules write it
     private val found = IntList()
 
     init {
@@ -27,28 +28,21 @@ class BpeTokenizer private constructor(document: Rule) : Tokenizer {
             override fun take(text: String, from: Int, to: Int) =
                 found.addAll(words.encode(text.substring(from, to)))
         })
-        added = vocabulary.addedTexts.sortedByDescending { it.first.length }
+        added = AddedTexts(vocabulary.added.filter { !it.normalized })
+        addedWritten = AddedTexts(
+            vocabulary.added.filter { it.normalized }.map { it.copy(text = rules.apply(it.text)) },
+        )
     }
 
     override fun encode(text: String): IntArray {
         found.clear()
-        metaspaces.forEach { it.isFirst = true }
-        var start = 0
-        if (added.isNotEmpty()) {
-            var at = 0
-            while (at < text.length) {
-                val token = added.firstOrNull { text.startsWith(it.first, at) }
-                if (token == null) {
-                    at++
-                    continue
-                }
-                section(text.substring(start, at), start)
-                found.add(token.second)
-                at += token.first.length
-                start = at
+        added.cut(text, found::add) { from, to ->
+            metaspaces.forEach { it.isFirst = from == 0 }
+            val written = rules.apply(text.substring(from, to))
+            addedWritten.cut(written, found::add) { start, end ->
+                first.take(written, start, end)
             }
         }
-        section(text.substring(start), start)
         return found.toArray()
     }
 
@@ -60,12 +54,6 @@ class BpeTokenizer private constructor(document: Rule) : Tokenizer {
             )
         }
         return vocabulary.bytes[id]
-    }
-
-    private fun section(text: String, start: Int) {
-        if (start > 0) metaspaces.forEach { it.isFirst = false }
-        val written = rules.apply(text)
-        if (written.isNotEmpty()) first.take(written, 0, written.length)
     }
 
     companion object {
@@ -88,6 +76,32 @@ class BpeTokenizer private constructor(document: Rule) : Tokenizer {
 /** Returns the first of some cuts in a row, with a last one behind them. */
 internal fun chained(cuts: List<Cut>, last: Cut): Cut = cuts.foldRight(last) { cut, next ->
     cut.also { it.next = next }
+}
+
+/** A token that is found in a text as it is. */
+internal data class AddedText(val text: String, val id: Int, val normalized: Boolean)
+
+/** Texts that are tokens wherever they stand, the longest first. */
+internal class AddedTexts(added: List<AddedText>) {
+    private val added = added.sortedByDescending { it.text.length }
+
+    /** Tells of every token in a text, and of the stretches between them, in order. */
+    inline fun cut(text: String, onToken: (Int) -> Unit, onText: (Int, Int) -> Unit) {
+        var start = 0
+        var at = if (added.isEmpty()) text.length else 0
+        while (at < text.length) {
+            val token = added.firstOrNull { text.startsWith(it.text, at) }
+            if (token == null) {
+                at++
+                continue
+            }
+            if (at > start) onText(start, at)
+            onToken(token.id)
+            at += token.text.length
+            start = at
+        }
+        if (start < text.length) onText(start, text.length)
+    }
 }
 
 /** Token ids that become more. */

@@ -92,7 +92,7 @@ internal object Utf8 {
         if (more == 0) {
             into[at] = sound.toByte()
         } else {
-            into[at] = ((0xf00 shr more) or (sound shr 6 * more)).toByte()
+            into[at] = ((0xf00 shr more + 1) or (sound shr 6 * more)).toByte()
             for (i in 1..more) into[at + i] = (0x80 or (sound shr 6 * (more - i) and 0x3f)).toByte()
         }
         return at + 1 + more

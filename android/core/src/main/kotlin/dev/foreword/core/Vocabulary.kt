@@ -13,7 +13,7 @@ internal class Vocabulary(document: Rule) {
     val partsAtSpaces: Boolean
 
     /** Tokens found in a text as they are, but for control tokens. */
-    val addedTexts: List<Pair<String, Int>>
+    val added: List<AddedText>
     val size: Int
     private val ids = HashMap<String, Int>()
     private val tokens: Array<String>
@@ -22,11 +22,11 @@ internal class Vocabulary(document: Rule) {
     init {
         val model = document.rule("model") ?: throw UnsupportedTokenizer("no model")
         check(model)
-        val added = document.rules("added_tokens").filter { it.integer("id") != null }
+        val listed = document.rules("added_tokens").filter { it.integer("id") != null }
         for ((token, id) in model.map("vocab")) {
             if (token is String && id is Long && id in 0 until MOST_TOKENS) ids[token] = id.toInt()
         }
-        for (token in added) ids[token.text("content").orEmpty()] = token.integer("id") ?: 0
+        for (token in listed) ids[token.text("content").orEmpty()] = token.integer("id") ?: 0
         size = ids.size
         val found = arrayOfNulls<String>(size)
         for ((token, id) in ids) {
@@ -39,12 +39,12 @@ internal class Vocabulary(document: Rule) {
         val toBytes = byteRule(document)
         bytes = Array(size) { toBytes(tokens[it]) }
         control = BooleanArray(size)
-        for (token in added) {
+        for (token in listed) {
             val id = token.integer("id") ?: continue
             control[id] = token.flag("special")
             bytes[id] = if (control[id]) ByteArray(0) else Utf8.bytes(tokens[id])
         }
-        addedTexts = added.filter { !it.flag("special") }.map(::plainlyAdded)
+        added = listed.filter { !it.flag("special") }.map(::plainlyAdded)
         for (byte in 0 until 256) byteIds[byte] = idOf("<0x%02X>".format(byte))
         unknown = model.text("unk_token")?.let(::idOf) ?: -1
         val pairs = model.list("merges")
@@ -71,13 +71,13 @@ internal class Vocabulary(document: Rule) {
         }
     }
 
-    private fun plainlyAdded(token: Rule): Pair<String, Int> {
-        for (flag in listOf("single_word", "lstrip", "rstrip", "normalized")) {
+    private fun plainlyAdded(token: Rule): AddedText {
+        for (flag in listOf("single_word", "lstrip", "rstrip")) {
             if (token.flag(flag)) throw UnsupportedTokenizer("an added token with $flag")
         }
         val text = token.text("content").orEmpty()
         if (text.isEmpty()) throw UnsupportedTokenizer("an added token without text")
-        return text to idOf(text)
+        return AddedText(text, idOf(text), token.flag("normalized"))
     }
 
     private fun add(rank: Int, pair: Any?) {
