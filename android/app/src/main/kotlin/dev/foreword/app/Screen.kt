@@ -7,6 +7,7 @@ import android.view.View
 import android.view.WindowInsets
 import android.view.accessibility.AccessibilityManager
 import android.widget.Button
+import android.widget.ImageButton
 import android.widget.ProgressBar
 import android.widget.TextView
 import android.widget.Toast
@@ -17,6 +18,9 @@ class Screen(private val root: View, private val model: EditorViewModel, importF
     private val context = root.context
     private val title: TextView = root.findViewById(R.id.title)
     private val status: TextView = root.findViewById(R.id.status)
+    private val copy: View = root.findViewById(R.id.copy)
+    private val clear: View = root.findViewById(R.id.clear)
+    private val toSettings: ImageButton = root.findViewById(R.id.settings)
     private val progress: ProgressBar = root.findViewById(R.id.progress)
     private val actions: View = root.findViewById(R.id.actions)
     private val suggestion: TextView = root.findViewById(R.id.suggestion)
@@ -52,6 +56,11 @@ class Screen(private val root: View, private val model: EditorViewModel, importF
         editor.visibility = shown(!inSettings)
         actions.visibility = shown(!inSettings)
         title.setText(if (inSettings) R.string.settings else R.string.app_name)
+        copy.visibility = shown(!inSettings)
+        clear.visibility = shown(!inSettings)
+        toSettings.setImageResource(if (inSettings) R.drawable.ic_back else R.drawable.ic_settings)
+        toSettings.contentDescription =
+            context.getString(if (inSettings) R.string.back else R.string.settings)
         status.text = statusOf(state.model)
         progress.visibility = shown(loading != null)
         progress.progress = percent(loading?.done ?: 0f)
