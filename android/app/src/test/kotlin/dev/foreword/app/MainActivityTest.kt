@@ -27,6 +27,7 @@ class MainActivityTest {
     fun `without a model it starts, and says so when it is asked`() {
         val activity = Robolectric.buildActivity(MainActivity::class.java).setup().get()
         activity.editor().append("Some text")
+        shadowOf(Looper.getMainLooper()).idle()
         activity.tap(R.id.generate)
         val title = activity.findViewById<TextView>(R.id.notice_title)
         assertEquals("There is no model yet", title.text.toString())
