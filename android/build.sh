@@ -89,9 +89,11 @@ kotlin() {
   # shellcheck disable=SC2086
   current "$target" "${sources[@]}" $(tr : ' ' <<<"$class_path") && return 0
   step "compiling $target"
+  # The SDK that Gradle compiles against says less of null than the framework's own classes.
   java -Xmx1g -cp "$tools/kotlin/*" org.jetbrains.kotlin.cli.jvm.K2JVMCompiler \
     -no-stdlib -no-reflect -jvm-target 1.8 -Xjdk-release=1.8 -Werror \
-    -module-name "$(basename "$target" .jar)" ${friend:+-Xfriend-paths="$friend"} -classpath "$class_path" -d "$target" "${sources[@]}"
+    -Xnullability-annotations=@android.annotation:ignore ${friend:+-Xfriend-paths="$friend"} \
+    -module-name "$(basename "$target" .jar)" -classpath "$class_path" -d "$target" "${sources[@]}"
   echo "$made" >"$target.sum"
 }
 
@@ -199,6 +201,7 @@ apk() {
   need zipalign zipalign apksigner apksigner
   assets
   step "packaging"
+  mkdir -p "$out/dex"
   dex "$out/dex" "$out/core.jar" "$out/R.jar" "$out/app.jar" "$(stdlib)" \
     "$(unpacked app tensorflow-lite)" "$(unpacked app tensorflow-lite-api)"
   # aapt2 stores what may be mapped into memory; native libraries are compressed, since
@@ -219,14 +222,47 @@ apk() {
   printf '%s\n' "android/$apk"
 }
 
+# check: what can be known of the APK without a phone.
+check() {
+  local listed
+  apk
+  fetch api24
+  need aapt aapt dexdump dexdump
+  step "checking $apk"
+  apksigner verify --min-sdk-version "$min_api" "$apk"
+  zipalign -c 4 "$apk"
+  listed=$(aapt dump badging "$apk")
+  grep -E "^(package|sdkVersion|targetSdkVersion|native-code)" <<<"$listed"
+  ! grep -q "^uses-permission" <<<"$listed" || die "the app asks for a permission"
+  # Code that desugaring adds is checked too: what is looked at is dex.
+  dex "$out/own-dex" --classpath "$(stdlib)" --classpath "$(unpacked app tensorflow-lite)" \
+    --classpath "$(unpacked app tensorflow-lite-api)" \
+    "$out/core.jar" "$out/R.jar" "$out/app.jar"
+  # What is newer than the oldest Android, and called behind a check of the version.
+  java -cp "$tools/dex/*" com.android.tools.r8.tracereferences.TraceReferences --check \
+    --lib "$tools"/api24/android-all-*.jar --lib "$(java_home)" --lib "$(stdlib)" \
+    --lib "$(unpacked app tensorflow-lite)" --lib "$(unpacked app tensorflow-lite-api)" \
+    --source "$out/own-dex/classes.dex" >"$out/newer.log" 2>&1 || true
+  grep -oE "^(Error: )?Missing .*" "$out/newer.log" | sed -e 's|^Error: ||' -e 's| (referenced.*||' | LC_ALL=C sort -u >"$out/newer.txt"
+  diff tools/newer.txt "$out/newer.txt" >&2 ||
+    die "the calls that API $min_api lacks differ from tools/newer.txt: see above"
+  # The JDK has these parts of java.* as well, API 24 has not.
+  ! dexdump -d "$out/own-dex/classes.dex" | grep -E "L(java/time|java/nio/file|java/awt|javax)/" >&2 ||
+    die "the app calls parts of Java that API $min_api lacks: see above"
+}
+
 main() {
   mkdir -p "$tools"
   case ${1-} in
-    core | app | apk) "$1" ;;
+    core | app | apk | check) "$1" ;;
     core-test) core_test ;;
     app-test) app_test ;;
-    all) core_test && app_test && apk ;;
-    *) die "expected core, core-test, app, app-test, apk or all, found '${1-}'" ;;
+    all)
+      core_test
+      app_test
+      check
+      ;;
+    *) die "expected core, core-test, app, app-test, apk, check or all, found '${1-}'" ;;
   esac
 }
 main "$@"

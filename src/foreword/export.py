@@ -1,7 +1,7 @@
-"""A bundle in the form that another runtime wants: LiteRT.js, in a browser.
+"""A bundle in the form that another runtime wants: LiteRT.js in a browser, LiteRT on a phone.
 
-There every signature packs the weights for itself, into memory that ends at 2 GiB, so this
-form has `decode` and one prefill chunk. It is a bundle like any other.
+There every signature packs the weights for itself, so these forms have `decode` and one prefill
+chunk. Each is a bundle like any other.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from foreword.graph.subset import write_subset
 _WIDEST_CHUNK = 8
 # The file itself and its weights packed twice have to fit.
 _LARGEST_MODEL_BYTES = 500_000_000
+# On a phone every step copies the cache, and the app looks back 50 words at most.
+_PHONE_SLOTS = 128
 # Part of the names of kept forms: one made by older rules is made anew.
 _FORM = "browser1"
 
@@ -54,16 +56,37 @@ def export_browser(
             f"{source.path.name}: expected a bundle that a browser can run, found {found}: "
             "convert it with --recipe int8, or a smaller model"
         )
+    prefill = () if decode_only else _chunk(source.manifest, source.manifest.shape.context)
+    return _export(source, destination, prefill, source.manifest.shape.context, replace)
+
+
+def export_phone(source: Bundle, destination: Path, replace: bool = False) -> Bundle:
+    """Write `source` as a bundle for the app: `decode`, one prefill chunk, a short context.
+
+    Raises BundleError for a damaged bundle, OutputError when `destination` cannot be written.
+    """
+    context = source.manifest.shape.context
+    split = [split_signature(name, context) for name in source.manifest.signatures]
+    lengths = sorted(slots for slots, name in split if name == "decode")
+    slots = next((length for length in lengths if length >= _PHONE_SLOTS), context)
+    return _export(source, destination, _chunk(source.manifest, slots), slots, replace)
+
+
+def _export(
+    source: Bundle, destination: Path, prefill: Sequence[int], slots: int, replace: bool
+) -> Bundle:
     open_bundle(source.path, verify=True)
-    prefill = () if decode_only else _chunk(source.manifest)
 
     def fill(directory: Path) -> Manifest:
         with (directory / MODEL_NAME).open("wb") as file:
-            shape = write_subset(source.model_path, file, prefill)
+            written = write_subset(source.model_path, file, prefill, slots)
         shutil.copyfile(source.tokenizer_path, directory / TOKENIZER_NAME)
-        names = tuple(signature.name for signature in shape.signatures)
+        names = tuple(signature.name for signature in written.signatures)
+        shape = dataclasses.replace(source.manifest.shape, context=slots)
         # Speed and memory in the report are the other form's.
-        return dataclasses.replace(source.manifest, signatures=names, files={}, report=None)
+        return dataclasses.replace(
+            source.manifest, shape=shape, signatures=names, files={}, report=None
+        )
 
     return write_bundle(destination, fill, replace)
 
@@ -101,13 +124,13 @@ def _key(source: Bundle) -> str:
     return f"{files[MODEL_NAME].sha256[:24]}.{files[TOKENIZER_NAME].sha256[:8]}.{_FORM}"
 
 
-def _chunk(manifest: Manifest) -> Sequence[int]:
+def _chunk(manifest: Manifest, slots: int) -> Sequence[int]:
     """The width of the prefill chunk to keep: the widest that is not too wide; none if none is."""
-    context = manifest.shape.context
     widths = []
-    for slots, name in (split_signature(name, context) for name in manifest.signatures):
-        kind, _, width = name.partition("_")
-        if kind == "prefill" and slots == context:
+    for name in manifest.signatures:
+        length, chunk = split_signature(name, manifest.shape.context)
+        kind, _, width = chunk.partition("_")
+        if kind == "prefill" and length == slots:
             widths.append(int(width))
     fitting = [width for width in widths if width <= _WIDEST_CHUNK]
     return (max(fitting),) if fitting else tuple(sorted(widths)[:1])

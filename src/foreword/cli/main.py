@@ -12,6 +12,7 @@ import typer
 
 from foreword import __version__
 from foreword.cli import (
+    android,
     complete,
     convert,
     export,
@@ -42,6 +43,7 @@ app.command("pull")(pull.pull)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
 app.command("export")(export.export)
+app.command("android")(android.android)
 app.command("report")(report.report)
 app.command("tune")(tune.tune)
 app.command("replay")(replay.replay)

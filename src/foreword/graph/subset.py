@@ -22,18 +22,22 @@ from foreword.graph.weights import Array
 from foreword.graph.writer import Contents, write_model
 
 
-def write_subset(source: Path, file: BinaryIO, prefill: Sequence[int]) -> GraphShape:
+def write_subset(
+    source: Path, file: BinaryIO, prefill: Sequence[int], slots: int | None = None
+) -> GraphShape:
     """Copy `decode` and the prefill chunks of these widths, over the whole context.
 
-    Weights are copied byte by byte, one at a time, out of the mapped source. Returns the shape
+    Where `slots` is given they are those over the cache of that length, which is the context of
+    what is written. Weights are copied byte by byte, one at a time, out of the mapped source. Returns the shape
     of what was written. Raises BundleError when the source is no model of Foreword's or lacks
     one of the signatures.
     """
     try:
         data, model = open_model(source)
         spec, found = described(data, model)
-        shape = GraphShape(found.context, tuple(prefill), verify=())
-        kept, buffers = _select(data, model, spec, shape)
+        shape = GraphShape(slots or found.context, tuple(prefill), verify=())
+        prefix = "" if shape.context == found.context else f"s{shape.context}_"
+        kept, buffers = _select(data, model, spec, shape, prefix)
     except (OSError, *ASTRAY) as error:
         reason = " ".join(str(error).split())[:120]
         raise BundleError(
@@ -46,7 +50,7 @@ def write_subset(source: Path, file: BinaryIO, prefill: Sequence[int]) -> GraphS
 
 
 def _select(
-    data: mmap.mmap, model: Any, spec: DecoderSpec, shape: GraphShape
+    data: mmap.mmap, model: Any, spec: DecoderSpec, shape: GraphShape, prefix: str
 ) -> tuple[Any, list[Array | None]]:
     """The tables that stay, a ModelT, and what its buffers hold."""
     by_name = {
@@ -63,9 +67,11 @@ def _select(
     buffers: list[Array | None] = [None]  # 0 is "no data"
     moved = {0: 0}
     for wanted in shape.signatures:
-        if wanted.name not in by_name:
-            raise ValueError(f"no signature {wanted.name}")
-        signature = schema.SignatureDefT.InitFromObj(by_name[wanted.name])
+        name = prefix + wanted.name
+        if name not in by_name:
+            raise ValueError(f"no signature {name}")
+        signature = schema.SignatureDefT.InitFromObj(by_name[name])
+        signature.signatureKey = wanted.name
         subgraph = schema.SubGraphT.InitFromObj(model.Subgraphs(signature.subgraphIndex))
         signature.subgraphIndex = len(kept.subgraphs)
         for tensor in subgraph.tensors:
