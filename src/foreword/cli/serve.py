@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,8 +83,8 @@ def serve(
         Worker(name, _opener(place, threads), words, limits, metrics)
         for name, place in places.items()
     ]
-    site = _site(places)
-    served = Served(workers, policy, device=site.device is not None)
+    site = _site(places, safety)
+    served = Served(workers, policy, site.device)
     listener = bound(host, port)
     _log_to_stderr(quiet)
     allow_many_connections()
@@ -156,12 +157,19 @@ def _opener(place: Path, threads: int | None) -> Callable[[], LanguageModel]:
     return open_
 
 
-def _site(places: dict[str, Path]) -> Site:
+def _site(places: dict[str, Path], safety: str) -> Site:
     from foreword import completion, server
+    from foreword.bundle.store import open_bundle
+    from foreword.export import device_bundle, obstacle
     from foreword.server.served import Site
 
+    device = {
+        name: partial(device_bundle, place)
+        for name, place in places.items()
+        if place.is_dir() and obstacle(open_bundle(place).manifest) is None
+    }
     static = Path(server.__path__[0]) / "static"
-    return Site(static, Path(completion.__path__[0]) / "lexicon.json")
+    return Site(static, Path(completion.__path__[0]) / "lexicon.json", device, safety)
 
 
 def _tell(workers: list[Worker], address: str, quiet: bool, give_up: Callable[[], None]) -> None:

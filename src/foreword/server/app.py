@@ -61,7 +61,7 @@ def create_app(served: Served, access: Access, metrics: Metrics, site: Site) -> 
 
     for router in (openai.routes(served), suggest.routes(served), llama.routes(served)):
         app.include_router(router)
-    app.include_router(pages.routes(served, site))
+    app.include_router(pages.routes(site))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientGone, _gone)
