@@ -61,6 +61,12 @@ FENCED: dict[str, set[str]] = {
     "rich": {"cli/"},
     "prompt_toolkit": {"cli/editor/"},
     "distributed": {"tune/cluster.py"},
+    "fastapi": {"server/"},
+    "prometheus_client": {"server/metrics.py"},
+    "pydantic": {"server/"},
+    "sse_starlette": {"server/"},
+    "starlette": {"server/"},
+    "uvicorn": {"server/listen.py"},
 }
 
 HEAVY = {

@@ -1,6 +1,7 @@
 """The scripts' own logic, with stand-ins for Python, so that nothing is installed."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_arguments_follow_the_default_marker_and_no_tests_found_is_a_failure(
     ran = machine.run("scripts/test -m slow 'tests/a b.py'", FOREWORD_SKIP_LINT="1")
     assert ran.returncode == 5
     [line] = [line for line in machine.notes.read_text().splitlines() if "pytest" in line]
-    assert line.endswith("-m not slow and not keras and not large -m slow tests/a b.py")
+    assert line.endswith("-m not slow and not keras and not large and not browser -m slow tests/a b.py")
 
 
 def test_keras_is_installed_only_for_the_tests_that_need_it_and_serves_the_others(
@@ -162,3 +163,9 @@ def test_keras_is_installed_only_for_the_tests_that_need_it_and_serves_the_other
     machine.run("use_package; use_development")
     installed = [line for line in machine.notes.read_text().splitlines() if " pip " in line]
     assert [line.split(" -e ")[1] for line in installed] == [".[dev]", ".[dev,keras]"]
+
+
+def test_the_packages_of_the_page_are_locked_without_naming_a_registry() -> None:
+    assert "://" not in re.sub(
+        r'"url": "[^"]*"', "", (ROOT / "web" / "package-lock.json").read_text(encoding="utf-8")
+    )

@@ -11,6 +11,9 @@ import pytest
 import foreword
 from browser_site import STATIC, Site, serving
 from foreword.bundle.store import open_bundle
+from foreword.completion.completer import Completer
+from foreword.completion.safety import load_filter
+from foreword.completion.suggestion import Policy
 from foreword.export import export_browser
 from tiny import load_tiny, write_tiny_bundle
 
@@ -37,6 +40,16 @@ globalThis.outcome = (promise) => promise.then(
   (value) => ({ value }), ({ name, code, reason }) => ({ name, code, reason }));
 """
 
+PARTS_OF_AN_ANSWER = (
+    "model",
+    "items",
+    "refused",
+    "context_tokens",
+    "dropped_tokens",
+    "computed_tokens",
+    "latency_ms",
+    "superseded",
+)
 # Put before the worker: a browser that refuses the small modules with which features are tried.
 OLDER_BROWSER = b"""
 const instantiate = WebAssembly.instantiate;
@@ -126,6 +139,8 @@ def test_a_browser_that_can_is_told_from_one_that_lacks_something(page: Page, si
     assert page.evaluate(support) == {"ok": False, "reason": "not-built"}
     page.evaluate("Object.defineProperty(globalThis, 'caches', {value: undefined})")
     assert page.evaluate(support) == {"ok": False, "reason": "storage"}
+    page.evaluate("Object.defineProperty(globalThis, 'isSecureContext', {value: false})")
+    assert page.evaluate(support) == {"ok": False, "reason": "insecure"}
     page.evaluate("WebAssembly.validate = () => false")
     assert page.evaluate(support) == {"ok": False, "reason": "wasm-simd"}
 
@@ -242,6 +257,46 @@ def test_the_worker_reaches_no_other_site(page: Page, site: Site) -> None:
         assert other.requests == []
 
 
+def suggest(page: Page, request: dict[str, object]) -> Any:
+    """Ask for a suggestion; return how that ended, and what was told of its growth."""
+    return page.evaluate(
+        """async (request) => {
+          const told = [];
+          const ended = await outcome(device.suggest(request, { onWords: (w) => told.push(w) }));
+          return [ended, told];
+        }""",
+        request,
+    )
+
+
+def test_a_suggestion_has_what_the_servers_has(page: Page, bundle: Path) -> None:
+    start(page)
+    ended, told = suggest(page, {"text": "the cat", "confidence": 0, "max_words": 3})
+    answer = ended["value"]
+    assert set(answer) == {*PARTS_OF_AN_ANSWER}
+    assert (answer["model"], answer["superseded"], answer["refused"]) == ("tiny", False, None)
+    with load_tiny(bundle) as engine:
+        ours = Completer(engine, load_filter("default")).suggest(
+            "the cat", Policy(confidence=0, max_words=3)
+        )
+    assert answer["context_tokens"] == ours.context_tokens
+    assert bool(answer["items"]) == bool(ours.items)
+    for item, our in zip(answer["items"], ours.items, strict=True):
+        assert item["logprob"] == pytest.approx(our.logprob, abs=1e-3)
+        assert item["text"].startswith(told[-1])
+
+
+def test_bad_language_is_refused_on_the_device(page: Page, site: Site) -> None:
+    start(page)
+    assert suggest(page, {"text": "what a shit "})[0]["value"]["refused"] == "input"
+
+
+def test_a_request_that_can_never_work_ends_no_model(page: Page, site: Site) -> None:
+    start(page)
+    assert suggest(page, {"text": "the", "max_words": 0})[0]["code"] == "trouble"
+    assert "value" in suggest(page, {"text": "the"})[0]
+
+
 @pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(900)
@@ -253,6 +308,10 @@ def test_the_default_model_agrees_with_python(
     site.bundles["SmolLM2"] = made
     assert start(page, "SmolLM2")[0] == DONE
     with foreword.load(made) as engine:
+        ours = Completer(engine, load_filter("default")).suggest("Thank you very much for your")
+        (answer, _) = suggest(page, {"text": "Thank you very much for your", "confidence": 0})
+        assert answer["value"]["items"]
+        assert answer["value"]["context_tokens"] == ours.context_tokens
         for text in ("The quick brown fox jumps over the", "Dear Sir, I am writing to ask " * 6):
             tokens = engine.encode(text)
             found = engine.logits(tokens), logits(page, tokens)

@@ -4,15 +4,11 @@
  * part that browser or disk has lost or spoilt is fetched again.
  */
 
+import { checked, PARTS, partsOf, place } from "./description.js";
 import { DeviceError } from "./errors.js";
 
 const CACHE = "foreword-models";
-const PARTS = "/device/parts/";
-const FILES = ["model.tflite", "tokenizer.json"];
-const MOST_BYTES = 2 ** 31;
 const CODES = { 401: "api_key", 403: "forbidden", 404: "model" };
-
-/** @typedef {{name: string, size_bytes: number, sha256: string, parts: object}} FileEntry */
 
 export class BundleStore {
   #key;
@@ -39,14 +35,12 @@ export class BundleStore {
       if (kept === undefined) throw error;
       return checked(await kept.json(), model);
     }
-    const text = await response.text();
-    const description = checked(parsed(text), model);
-    await parts.put(url, new Response(text));
-    return description;
+    return checked(await response.json().catch(() => null), model);
   }
 
   /**
-   * Fetches every part that is not here yet.
+   * Fetches every part that is not here yet. What was kept of an older version stays until all of
+   * this one is here.
    * @param {object} description
    * @param {AbortSignal | undefined} signal
    * @param {(done: number, total: number) => void} onProgress in bytes
@@ -59,6 +53,9 @@ export class BundleStore {
     for (const part of wanted) if (!(await parts.match(part.key))) missing.push(part);
     let done = total - sum(missing);
     await this.#makeRoom(sum(missing));
+    const url = place(description.model, "device.json");
+    const describe = () => stored(parts.put(url, Response.json(description)));
+    if (!(await parts.match(url))) await describe();
     onProgress(done, total);
     for (const part of missing) {
       const response = await this.#fetch(part.url, part.headers, signal);
@@ -70,6 +67,7 @@ export class BundleStore {
       done += part.size_bytes;
       onProgress(done, total);
     }
+    await describe();
     await this.#sweep();
   }
 
@@ -138,8 +136,8 @@ export class BundleStore {
     const described = [];
     for (const request of await parts.keys()) {
       if (pathOf(request).startsWith(PARTS)) continue;
-      const document = parsed(await (await parts.match(request)).text());
       try {
+        const document = await (await parts.match(request)).json();
         described.push(checked(document, document?.model));
       } catch {
         await parts.delete(request); // of another version of this file
@@ -176,55 +174,6 @@ export class BundleStore {
   }
 }
 
-/** The parts of a file, one where none are told: how each is fetched, and where it is kept. */
-function partsOf(model, file) {
-  const { size_bytes: width, sha256: hashes } = dividedOf(file);
-  return hashes.map((hash, index) => {
-    const start = index * width;
-    const size = Math.min(width, file.size_bytes - start);
-    const headers = hashes.length > 1 ? { Range: `bytes=${start}-${start + size - 1}` } : {};
-    const url = place(model, file.name);
-    return { url, headers, key: PARTS + hash, sha256: hash, start, size_bytes: size };
-  });
-}
-
-function dividedOf(file) {
-  return file.parts ?? { size_bytes: file.size_bytes, sha256: [file.sha256] };
-}
-
-/** What a server says of a model, when it can be believed. */
-function checked(document, model) {
-  const sound =
-    typeof model === "string" &&
-    document?.model === model &&
-    Number.isInteger(document.context) &&
-    Array.isArray(document.signatures) &&
-    Array.isArray(document.special_tokens?.end) &&
-    ["layers", "kv_heads", "head_dim", "vocabulary"].every(
-      (key) => Number.isInteger(document.shape?.[key]) && document.shape[key] > 0,
-    ) &&
-    Array.isArray(document.files) &&
-    FILES.every((name) => document.files.some((file) => file?.name === name)) &&
-    document.files.every(isFile);
-  if (!sound) throw new DeviceError("damaged", "the server describes the model in another way");
-  return document;
-}
-
-function isFile(file) {
-  if (!Number.isInteger(file?.size_bytes)) return false;
-  const { size_bytes: size } = file;
-  const parts = dividedOf(file);
-  return (
-    size > 0 &&
-    size < MOST_BYTES &&
-    Number.isInteger(parts.size_bytes) &&
-    parts.size_bytes > 0 &&
-    Array.isArray(parts.sha256) &&
-    parts.sha256.length === Math.ceil(size / parts.size_bytes) &&
-    parts.sha256.every((hash) => /^[0-9a-f]{64}$/.test(hash))
-  );
-}
-
 async function received(response, signal) {
   try {
     return await response.arrayBuffer();
@@ -246,14 +195,5 @@ async function sha256(bytes) {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-const place = (model, name) => `/device/${encodeURIComponent(model)}/${name}`;
 const pathOf = (request) => new URL(request.url, "http://localhost").pathname;
 const sum = (parts) => parts.reduce((bytes, part) => bytes + part.size_bytes, 0);

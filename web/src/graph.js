@@ -20,13 +20,16 @@ export async function usableThreads() {
  * @param {number} threads
  */
 export async function loadRuntime(directory, threads) {
-  const threaded = threads > 1;
   self.Module = {
     locateFile: (name) => directory + name,
     // Threads start from this script, not from the worker's own.
     mainScriptUrlOrBlob: `${directory}litert_wasm_threaded_internal.js`,
+    print: console.debug,
+    printErr: console.debug,
   };
-  await loadLiteRt(directory, { threads: threaded });
+  // The processor computes: LiteRT.js would take a graphics device all the same.
+  Object.defineProperty(navigator, "gpu", { value: undefined, configurable: true });
+  await loadLiteRt(directory, { threads: threads > 1 });
 }
 
 /** A bundle's model compiled for the CPU. */
@@ -38,13 +41,15 @@ export class Graph {
   #wasm;
 
   /**
-   * @param {Uint8Array} model not needed afterwards
+   * @param {Uint8Array} model which is emptied: LiteRT.js has a copy
    * @param {{context: number, shape: object, signatures: string[]}} description
    * @param {number} threads
    */
   static async load(model, description, threads) {
     const options = { accelerator: "wasm", cpuOptions: { numThreads: threads } };
-    return new Graph(await getGlobalLiteRt().loadAndCompile(model, options), description);
+    const compiled = await getGlobalLiteRt().loadAndCompile(model, options);
+    model.buffer.transfer?.(0); // gives its memory back now, not some time
+    return new Graph(compiled, description);
   }
 
   /**

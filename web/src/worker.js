@@ -16,7 +16,7 @@ import { BundleStore } from "./bundle.js";
 import { Engine } from "./engine.js";
 import { DeviceError } from "./errors.js";
 import { Graph, loadRuntime, usableThreads } from "./graph.js";
-import { readTokenizer } from "./tokenizer.js";
+import { Tokenizer, UnsupportedTokenizerError } from "./tokenizer.js";
 
 const LEXICON = "/static/text/lexicon.json";
 const RUNTIME = new URL("./", self.location.href).href;
@@ -33,10 +33,10 @@ const handlers = {
     if (loaded !== null) throw new DeviceError("device", "this worker has a model already");
     const { description, files } = await fetched(model, key, signal, tell);
     tell({ status: { state: "loading" } });
+    const tokenizer = tokenizerOf(files["tokenizer.json"]);
     const threads = await usableThreads();
     await loadRuntime(RUNTIME, threads);
     const graph = await Graph.load(files["model.tflite"], description, threads);
-    const tokenizer = readTokenizer(JSON.parse(new TextDecoder().decode(files["tokenizer.json"])));
     const engine = new Engine(graph, description, tokenizer);
     loaded = { model, engine, completer: new Completer(engine, await filterOf(description)) };
     return { threads };
@@ -103,6 +103,15 @@ async function fetched(model, key, signal, tell) {
     if (names.every((name) => files[name])) return { description, files };
   }
   throw new DeviceError("storage", "the browser does not keep what is stored in it");
+}
+
+function tokenizerOf(file) {
+  try {
+    return new Tokenizer(JSON.parse(new TextDecoder().decode(file)));
+  } catch (error) {
+    if (!(error instanceof UnsupportedTokenizerError)) throw error;
+    throw new DeviceError("model", `this model's tokenizer cannot be followed: ${error.message}`);
+  }
 }
 
 /** The safety filter at the server's level; the words are the page's own. */

@@ -169,6 +169,16 @@ test("a new version takes the place of the old one", async () => {
   assert.equal([...cache.entries.keys()].length, 4);
 });
 
+test("a new version that did not come whole leaves the old one in its place", async () => {
+  await get();
+  server.files["model.tflite"] = Buffer.from("0123456789ABCDEFGHIJ");
+  server.asked = [];
+  server.failAfter = 1;
+  await assert.rejects(get(), { code: "offline" });
+  server.failAfter = 0;
+  assert.equal(await read(await get()), "0123456789abcdefghijklmno");
+});
+
 test("a model is removed with all its parts but those of others", async () => {
   await get("m");
   await get("n");

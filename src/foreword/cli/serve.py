@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +18,11 @@ from foreword.cli.suggestions import ConfidenceOption, SafetyOption
 from foreword.errors import ForewordError, UsageError
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from foreword.engine.engine import LanguageModel
     from foreword.server.served import Site
     from foreword.server.worker import Worker
 
+_NEEDED = ("fastapi", "httptools", "prometheus_client", "pydantic", "sse_starlette", "uvicorn")
 _SHORTEST_KEY = 8
 PORT = 8012  # where llama.vim and llama.vscode look
 
@@ -88,7 +88,11 @@ def serve(
     _log_to_stderr(quiet)
     allow_many_connections()
     server = server_of(create_app(served, access, metrics, site))
-    _tell(workers, address_of(listener, host), quiet, server)
+
+    def give_up() -> None:
+        server.should_exit = True
+
+    _tell(workers, address_of(listener, host), quiet, give_up)
     server.run([listener])
     failed = next((worker for worker in workers if worker.failure), None)
     if failed is not None:
@@ -96,16 +100,9 @@ def serve(
 
 
 def _check_installed() -> None:
-    try:
-        import fastapi  # noqa: F401
-        import httptools  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import sse_starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"serve needs the package {error.name}: pip install 'foreword[serve]'"
-        ) from None
+    missing = next((name for name in _NEEDED if find_spec(name) is None), None)
+    if missing is not None:
+        raise UsageError(f"serve needs the package {missing}: pip install 'foreword[serve]'")
 
 
 def _check_host(host: str, api_key: str | None, insecure: bool) -> None:
@@ -167,13 +164,13 @@ def _site(places: dict[str, Path]) -> Site:
     return Site(static, Path(completion.__path__[0]) / "lexicon.json")
 
 
-def _tell(workers: list[Worker], address: str, quiet: bool, server: uvicorn.Server) -> None:
-    """Say where the page is, and when the models are loaded; without one, end the server."""
+def _tell(workers: list[Worker], address: str, quiet: bool, give_up: Callable[[], None]) -> None:
+    """Say where the page is, and when the models are loaded; give up where one cannot be."""
 
     def watch() -> None:
         for worker in workers:
             if worker.wait() == "failed":
-                server.should_exit = True
+                give_up()
             elif not quiet and worker.state == "ready":
                 note(f"{worker.name} is loaded")
 

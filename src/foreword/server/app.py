@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -13,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from foreword import __version__
 from foreword.errors import ForewordError
 from foreword.server import llama, openai, pages, suggest
 from foreword.server.failures import ApiError, as_api_error
@@ -40,7 +40,7 @@ def create_app(served: Served, access: Access, metrics: Metrics, site: Site) -> 
     app = _Documented(
         title="Foreword",
         summary="Text autocomplete that runs wholly on this device.",
-        version=__version__,
+        version=metadata.version("foreword"),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from importlib import metadata
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse
 
-from foreword import __version__
 from foreword.completion.suggestion import Suggestions
 from foreword.engine.engine import StreamStats
 from foreword.engine.sampling import SamplingParams
@@ -82,7 +82,7 @@ def _props(worker: Worker) -> dict[str, Any]:
         "total_slots": 1,
         "model_path": worker.name,
         "model_alias": worker.name,
-        "build_info": f"foreword-{__version__}",
+        "build_info": f"foreword-{metadata.version('foreword')}",
         "modalities": {"vision": False, "audio": False},
         "chat_template": "",
         "is_sleeping": False,

@@ -34,11 +34,12 @@ export class DeviceBackend {
 
   /**
    * Whether this browser can run a model here, and on how many threads; if not, why:
-   * "wasm-simd", "storage" or "not-built".
+   * "wasm-simd", "insecure" (neither this machine nor HTTPS), "storage" or "not-built".
    * @returns {Promise<{ok: true, threads: number} | {ok: false, reason: string}>}
    */
   static async support() {
     if (!globalThis.WebAssembly?.validate(new Uint8Array(SIMD))) return no("wasm-simd");
+    if (!isSecureContext) return no("insecure");
     try {
       await caches.has("foreword-models"); // a private window may have the name and refuse
     } catch {
