@@ -60,11 +60,10 @@ test("an input method's keys are its own", () => {
 test("the line below the text says what is known of an answer", () => {
   const words = new Words("en");
   const item = { text: " x", confidence: 0.614 };
-  const answer = { items: [item], refused: null, latency_ms: 13.2, computed_tokens: 2 };
+  const answer = { items: [item], refused: null, latency_ms: 13.2 };
   const say = (changed, more = {}) =>
     statusOf({ answer: { ...answer, ...changed }, problem: null, only: false, ...more }, words);
   assert.deepEqual(say({}), { text: "61% sure · 13 ms", share: 0.614 });
-  assert.equal(say({ computed_tokens: 0 }).text, "61% sure · known already");
   assert.equal(say({ items: [] }).text, "not sure enough to suggest · 13 ms");
   assert.equal(say({ latency_ms: 0.1 }, { only: true }).text, "no other suggestion · 1 ms");
   assert.equal(say({ items: [{ text: " x", confidence: null }] }).text, "13 ms");

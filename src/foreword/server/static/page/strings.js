@@ -31,7 +31,6 @@ export const STRINGS = {
 
     sure: "{percent} sure",
     milliseconds: "{count} ms",
-    known: "known already",
     unsure: "not sure enough to suggest",
     no_other: "no other suggestion",
     seen: "It looks at the last {count} tokens of your text now.",
@@ -155,7 +154,6 @@ export const STRINGS = {
 
     sure: "확신 {percent}",
     milliseconds: "{count}ms",
-    known: "이미 아는 제안",
     unsure: "확신이 부족해 제안하지 않음",
     no_other: "다른 제안 없음",
     seen: "지금은 글의 마지막 토큰 {count}개를 봅니다.",
