@@ -14,8 +14,7 @@ export function statusOf({ answer, problem, only }, words) {
   else if (!item) parts.push(words.say("unsure"));
   else if (share !== null) parts.push(words.say("sure", { percent: words.percent(share) }));
   const count = words.number(Math.max(1, Math.round(answer.latency_ms)));
-  const known = answer.computed_tokens === 0;
-  parts.push(known ? words.say("known") : words.say("milliseconds", { count }));
+  parts.push(words.say("milliseconds", { count }));
   return { text: parts.join(" · "), share };
 }
 

@@ -31,7 +31,6 @@ export const STRINGS = {
 
     sure: "{percent} sure",
     milliseconds: "{count} ms",
-    known: "known already",
     unsure: "not sure enough to suggest",
     no_other: "no other suggestion",
     seen: "It looks at the last {count} tokens of your text now.",
@@ -66,7 +65,7 @@ export const STRINGS = {
     device_title: "The model does not run on this device",
     absent_title: "The model is not on this device yet",
     absent: "Download it once in the settings, or run on the server.",
-    waiting_title: "Almost there",
+    waiting_title: "Getting ready",
     trouble_title: "No suggestion",
     seconds: "{count} s",
     retry: "Try again",
@@ -155,7 +154,6 @@ export const STRINGS = {
 
     sure: "확신 {percent}",
     milliseconds: "{count}ms",
-    known: "이미 아는 제안",
     unsure: "확신이 부족해 제안하지 않음",
     no_other: "다른 제안 없음",
     seen: "지금은 글의 마지막 토큰 {count}개를 봅니다.",
@@ -187,7 +185,7 @@ export const STRINGS = {
     device_title: "이 기기에서 모델이 실행되지 않습니다",
     absent_title: "모델이 아직 이 기기에 없습니다",
     absent: "설정에서 한 번 내려받거나, 서버에서 실행하세요.",
-    waiting_title: "곧 시작합니다",
+    waiting_title: "준비하고 있습니다",
     trouble_title: "제안 없음",
     seconds: "{count}초",
     retry: "다시 시도",
