@@ -153,3 +153,23 @@ test("another backend is asked from the moment it is chosen", async () => {
   assert.ok(asked[0].signal.aborted);
   assert.deepEqual(other, ["a"]);
 });
+
+test("a key that is given is not judged by a connection begun without it", async () => {
+  const { asked, backend, suggester } = desk();
+  const connections = [];
+  suggester.use(
+    backend,
+    () => new Promise((resolve, reject) => connections.push({ resolve, reject })),
+  );
+  suggester.moved("Thank", false);
+  await settled();
+  suggester.reconnect();
+  connections[0].reject(failure("api_key"));
+  connections[1].resolve();
+  await settled();
+  assert.equal(suggester.problem, null);
+  assert.equal(asked.length, 1);
+  suggester.moved("Thank y", false);
+  await settled();
+  assert.equal(connections.length, 2);
+});

@@ -108,6 +108,7 @@ export const STRINGS = {
     no_device_storage: "This browser has no room to keep a model, or is in private mode.",
     no_device_not_built: "This server was installed without the files for it.",
     no_device_model: "This model cannot run in a browser.",
+    no_device_insecure: "A browser runs models only for pages it can trust: open this one over HTTPS, or at localhost.",
     no_device_other: "This browser cannot run a model ({reason}).",
     megabytes: "{count} MB",
 
@@ -228,6 +229,7 @@ export const STRINGS = {
     no_device_storage: "이 브라우저에는 모델을 둘 공간이 없거나 비공개 모드입니다.",
     no_device_not_built: "이 서버에는 그에 필요한 파일이 설치되어 있지 않습니다.",
     no_device_model: "이 모델은 브라우저에서 실행할 수 없습니다.",
+    no_device_insecure: "브라우저는 믿을 수 있는 페이지에서만 모델을 실행합니다. HTTPS나 localhost로 여세요.",
     no_device_other: "이 브라우저는 모델을 실행할 수 없습니다({reason}).",
     megabytes: "{count}MB",
 
