@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse
 
-from foreword.engine.engine import FinishReason
+from foreword.engine.generation import FinishReason
 from foreword.engine.sampling import SamplingParams
 from foreword.server.failures import as_api_error, unsupported
 from foreword.server.generate import Begun, Piece, Prompt, Wanted, continuations
