@@ -106,7 +106,7 @@ def serving(
     static = Path(foreword.__path__[0]) / "server" / "static"
     site = Site(static, Path(completion.__path__[0]) / "lexicon.json", device or {})
     listener = bound("127.0.0.1", 0)
-    server = server_of(create_app(served, access or Access(), metrics, site))
+    server = server_of(create_app(served, access or Access(), metrics, site), served.end)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

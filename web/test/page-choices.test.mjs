@@ -68,5 +68,7 @@ test("the line below the text says what is known of an answer", () => {
   assert.equal(say({ latency_ms: 0.1 }, { only: true }).text, "no other suggestion · 1 ms");
   assert.equal(say({ items: [{ text: " x", confidence: null }] }).text, "13 ms");
   assert.deepEqual(say({ refused: "input", items: [] }), { text: "", share: null });
-  assert.equal(statusOf({ answer: null, problem: null, only: false }, words), null);
+  const none = { answer: null, problem: null, only: false };
+  assert.equal(statusOf({ ...none, asking: true }, words), null);
+  assert.deepEqual(statusOf({ ...none, asking: false }, words), { text: "", share: null });
 });

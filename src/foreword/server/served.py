@@ -61,10 +61,15 @@ class Served:
         for worker in self._workers.values():
             worker.start()
 
-    def close(self, grace_seconds: float) -> None:
-        """Finish what runs within the grace, and unload."""
+    def end(self, grace_seconds: float) -> None:
+        """Take nothing more, and bring what runs to its end within the grace."""
         for worker in self._workers.values():
-            worker.close(grace_seconds)
+            worker.end(grace_seconds)
+
+    def close(self) -> None:
+        """Unload all models."""
+        for worker in self._workers.values():
+            worker.close()
 
     def _card(self, worker: Worker) -> dict[str, Any]:
         model = worker.model

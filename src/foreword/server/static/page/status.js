@@ -4,9 +4,9 @@ import { setText } from "./set_text.js";
  * What the line below the text says of an answer: `text`, and `share`, the confidence from 0 to
  * 1 or null. Null while there is nothing new to say.
  */
-export function statusOf({ answer, problem, only }, words) {
+export function statusOf({ answer, problem, only, asking }, words) {
   if (problem || answer?.refused) return { text: "", share: null };
-  if (!answer) return null;
+  if (!answer) return asking ? null : { text: "", share: null };
   const [item] = answer.items;
   const share = item?.confidence ?? null;
   const parts = [];
