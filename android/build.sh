@@ -208,7 +208,7 @@ apk() {
   # android:extractNativeLibs unpacks them.
   aapt2 link -o "$unsigned" --manifest "$out/AndroidManifest.xml" \
     -I "$framework_resources" --min-sdk-version "$min_api" \
-    --target-sdk-version "$target_api" --auto-add-overlay -A "$out/assets" -0 tflite \
+    --target-sdk-version "$target_api" --auto-add-overlay -A "$out/assets" -0 .tflite \
     --debug-mode "$out/resources.zip"
   rm -rf "$out/lib" && mkdir -p "$out/lib"
   cp -R "$tools"/app/tensorflow-lite/jni/{arm64-v8a,armeabi-v7a,x86_64} "$out/lib"
