@@ -222,6 +222,19 @@ apk() {
   printf '%s\n' "android/$apk"
 }
 
+# androguard: reads the APK with a parser that is not Android's own, in an environment of its own.
+androguard() {
+  local environment=$tools/androguard
+  if [[ ! -f $environment/ready ]]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need no-venv python3-venv
+    step "installing androguard"
+    python3 -m venv --clear "$environment"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check androguard==4.1.3
+    touch "$environment/ready"
+  fi
+  "$environment/bin/python" tools/androguard_check.py "$apk" "$min_api"
+}
+
 # check: what can be known of the APK without a phone.
 check() {
   local listed
@@ -234,6 +247,7 @@ check() {
   listed=$(aapt dump badging "$apk")
   grep -E "^(package|sdkVersion|targetSdkVersion|native-code)" <<<"$listed"
   ! grep -q "^uses-permission" <<<"$listed" || die "the app asks for a permission"
+  androguard
   # Code that desugaring adds is checked too: what is looked at is dex.
   dex "$out/own-dex" --classpath "$(stdlib)" --classpath "$(unpacked app tensorflow-lite)" \
     --classpath "$(unpacked app tensorflow-lite-api)" \

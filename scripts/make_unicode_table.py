@@ -21,9 +21,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from foreword.completion import words  # noqa: E402
 
 OUTPUT = ROOT / "android/core/src/main/kotlin/dev/foreword/core/UnicodeTable.kt"
-CATEGORIES = (
-    "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co Cs Cn"
-).split()
+CATEGORIES = ["Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cs", "Cn"]
 # In order: of two that hold for a code point the later one counts.
 BREAKS = {
     "CR": r"\p{GCB=CR}",
