@@ -208,7 +208,7 @@ apk() {
   # android:extractNativeLibs unpacks them.
   aapt2 link -o "$unsigned" --manifest "$out/AndroidManifest.xml" \
     -I "$framework_resources" --min-sdk-version "$min_api" \
-    --target-sdk-version "$target_api" --auto-add-overlay -A "$out/assets" -0 tflite \
+    --target-sdk-version "$target_api" --auto-add-overlay -A "$out/assets" -0 .tflite \
     --debug-mode "$out/resources.zip"
   rm -rf "$out/lib" && mkdir -p "$out/lib"
   cp -R "$tools"/app/tensorflow-lite/jni/{arm64-v8a,armeabi-v7a,x86_64} "$out/lib"
@@ -220,6 +220,19 @@ apk() {
   apksigner sign --ks "$out/debug.keystore" --ks-pass pass:android --min-sdk-version "$min_api" "$apk"
   rm -f "$unsigned" "$apk.idsig"
   printf '%s\n' "android/$apk"
+}
+
+# androguard: reads the APK with a parser that is not Android's own, in an environment of its own.
+androguard() {
+  local environment=$tools/androguard
+  if [[ ! -f $environment/ready ]]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need no-venv python3-venv
+    step "installing androguard"
+    python3 -m venv --clear "$environment"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check androguard==4.1.3
+    touch "$environment/ready"
+  fi
+  "$environment/bin/python" tools/androguard_check.py "$apk" "$min_api"
 }
 
 # check: what can be known of the APK without a phone.
@@ -234,6 +247,7 @@ check() {
   listed=$(aapt dump badging "$apk")
   grep -E "^(package|sdkVersion|targetSdkVersion|native-code)" <<<"$listed"
   ! grep -q "^uses-permission" <<<"$listed" || die "the app asks for a permission"
+  androguard
   # Code that desugaring adds is checked too: what is looked at is dex.
   dex "$out/own-dex" --classpath "$(stdlib)" --classpath "$(unpacked app tensorflow-lite)" \
     --classpath "$(unpacked app tensorflow-lite-api)" \

@@ -9,7 +9,13 @@ import pytest
 from foreword.bundle.home import device_dir
 from foreword.bundle.store import Bundle, open_bundle
 from foreword.errors import BundleError, OutputError, UnsupportedModelError
-from foreword.export import device_bundle, drop_device_bundle, export_browser, obstacle
+from foreword.export import (
+    device_bundle,
+    drop_device_bundle,
+    export_browser,
+    export_phone,
+    obstacle,
+)
 from tiny import load_tiny, write_tiny_bundle
 
 
@@ -94,3 +100,18 @@ def test_a_damaged_device_bundle_is_made_anew(source: Bundle) -> None:
     model.write_bytes(b"")
     device_bundle(source.path)
     assert model.stat().st_size == size_bytes
+
+
+def test_the_form_for_phones_has_a_short_context_and_the_same_logits(tmp_path: Path) -> None:
+    source = open_bundle(write_tiny_bundle(tmp_path, context=256)[1])
+    assert "s128_decode" in source.manifest.signatures
+    made = export_phone(source, tmp_path / "made")
+    assert made.manifest.signatures == ("decode", "prefill_4")
+    assert open_bundle(made.path, verify=True).manifest.shape.context == 128
+    tokens = [1 + i % 60 for i in range(40)]
+    np.testing.assert_allclose(logits(made.path, tokens), logits(source.path, tokens), atol=1e-4)
+
+
+def test_a_bundle_of_one_length_keeps_it_on_phones(source: Bundle, tmp_path: Path) -> None:
+    made = export_phone(source, tmp_path / "made")
+    assert made.manifest.shape == source.manifest.shape

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,8 +36,8 @@ def android(
     directory = _find_project(project)
     model = _put(bundle, directory / _MODELS)
     script = ["bash", str(directory / "build.sh"), "apk"]
-    # What the build tells goes where progress goes.
-    built = subprocess.run(script, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+    quiet = subprocess.DEVNULL  # it tells of its progress on stderr
+    built = subprocess.run(script, stdin=quiet, stdout=quiet, check=False)
     if built.returncode != 0:
         raise ConversionError("the app could not be built; the reason is above")
     made = directory / _BUILT

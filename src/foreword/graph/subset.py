@@ -28,9 +28,9 @@ def write_subset(
     """Copy `decode` and the prefill chunks of these widths, over the whole context.
 
     Where `slots` is given they are those over the cache of that length, which is the context of
-    what is written. Weights are copied byte by byte, one at a time, out of the mapped source. Returns the shape
-    of what was written. Raises BundleError when the source is no model of Foreword's or lacks
-    one of the signatures.
+    what is written. Weights are copied byte by byte, one at a time, out of the mapped source.
+    Returns the shape of what was written. Raises BundleError when the source is no model of
+    Foreword's or lacks one of the signatures.
     """
     try:
         data, model = open_model(source)

@@ -55,6 +55,7 @@ fun ImportedModels.import(
         if (!bundle.verify(cancelled) { progress(COPYING + (1 - COPYING) * it / maxOf(all, it)) }) {
             throw BundleException("the import was cancelled")
         }
+        progress(1f)
         val manifest = bundle.manifest
         return finish(begun, "${manifest.source.substringAfterLast('/')} ${manifest.recipe}")
     } catch (error: IOException) {
