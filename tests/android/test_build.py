@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import zipfile
 from collections.abc import Sequence
@@ -9,18 +11,21 @@ from pathlib import Path
 
 import pytest
 
+import foreword
+
 PROJECT = Path(__file__).parent.parent.parent / "android"
 APK = PROJECT / "build" / "foreword-debug.apk"
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(1500)]
 
 
-def build(*arguments: str) -> str:
+def build(*arguments: str, **environment: str) -> str:
     done = subprocess.run(
         ["bash", str(PROJECT / "build.sh"), *arguments],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
+        env=os.environ | environment,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
@@ -39,6 +44,24 @@ def checked() -> str:
 
 def test_core_equals_python_on_the_golden_files() -> None:
     assert passed(build("core-test")) > 20
+
+
+@pytest.mark.model
+def test_the_real_model_goes_on_as_in_python(default_gguf: Path, tmp_path: Path) -> None:
+    """Twenty prompts in float32, over LiteRT's own C interface, against the committed tokens."""
+    made = foreword.convert(default_gguf, tmp_path / "float32", recipe="float32", check=False)
+    package = importlib.util.find_spec("ai_edge_litert")
+    assert package is not None
+    assert package.origin is not None
+    library = Path(package.origin).parent / "libLiteRt.so"
+    assert library.is_file()  # without it the tests would assume themselves away
+    told = build(
+        "core-test",
+        TEST="RealModel",
+        FOREWORD_LITERT=str(library),
+        FOREWORD_BUNDLE=str(made.path),
+    )
+    assert passed(told) > 2
 
 
 def test_the_app_shows_and_does_what_it_should() -> None:
