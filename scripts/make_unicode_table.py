@@ -21,7 +21,10 @@ sys.path.insert(0, str(ROOT / "src"))
 from foreword.completion import words  # noqa: E402
 
 OUTPUT = ROOT / "android/core/src/main/kotlin/dev/foreword/core/UnicodeTable.kt"
-CATEGORIES = ["Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cs", "Cn"]
+CATEGORIES = [
+    *("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe"),
+    *("Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cs", "Cn"),
+]
 # In order: of two that hold for a code point the later one counts.
 BREAKS = {
     "CR": r"\p{GCB=CR}",
@@ -43,7 +46,7 @@ BREAKS = {
 }
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 SURROGATES = range(0xD800, 0xE000)
-HEAD = '''package dev.foreword.core
+HEAD = """package dev.foreword.core
 
 // Made by scripts/make_unicode_table.py: do not edit.
 
@@ -51,7 +54,7 @@ HEAD = '''package dev.foreword.core
 internal object UnicodeTable {
     /** Combinations, three characters each: category, break and script in base 64. */
     const val KINDS =
-'''
+"""
 
 
 def main() -> None:
@@ -65,9 +68,7 @@ def main() -> None:
     runs = [(kinds.index(kind), len(list(run))) for kind, run in groupby(of_all)]
     text = "".join(_digits(kind, 2) + _varying(length) for kind, length in runs)
     packed = "".join(DIGITS[c] + DIGITS[b] + DIGITS[s] for c, b, s in kinds)
-    names = "\n".join(
-        f"    const val {name} = {i}" for i, name in enumerate(BREAKS, 1)
-    )
+    names = "\n".join(f"    const val {name} = {i}" for i, name in enumerate(BREAKS, 1))
     OUTPUT.write_text(
         f"{HEAD}{_lines(packed)}\n\n"
         "    /** Runs: the combination in two characters, then the length, five bits a character\n"

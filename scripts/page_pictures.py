@@ -1,6 +1,7 @@
 """Takes pictures of the page: `python scripts/page_pictures.py [ADDRESS] [-o DIRECTORY]`.
 
-Without an address they are of the tests' stand-in for the server, with scripted answers.
+Without an address there is one for each look, of the tests' stand-in for the server; with the
+address of a server that runs the default model there is the README's: `-o docs/images`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ KOREAN = (
     "정원에서는 젖은 흙과 장미 냄새가 나요. "
 )
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 760}
+README = {"width": 1100, "height": 520}
 
 
 def main() -> None:
@@ -45,7 +47,9 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         if chosen.address:
-            _picture(browser, chosen.address, chosen.output / "page.png", _writing, scale=1)
+            _picture(
+                browser, chosen.address, chosen.output / "page.png", _at_work, size=README, scale=1
+            )
         else:
             _all(browser, chosen.output)
         browser.close()
@@ -102,6 +106,7 @@ def _picture(
             locale=language,
             device_scale_factor=scale,
             has_touch=size is PHONE,
+            reduced_motion="reduce",
         )
     ) as context:
         page = context.new_page()
@@ -115,9 +120,23 @@ def _picture(
 def _writing(page: Page) -> None:
     page.keyboard.insert_text(LETTER)
     page.keyboard.type("I'm enjoying a")
-    page.locator(".ghost").filter(has_text="cup").wait_for()
+    page.locator(".ghost", has_text="cup of coffee with").wait_for()
     page.keyboard.press("Control+ArrowRight")
-    page.locator("[data-do=accept]:enabled").wait_for()
+    page.locator("#status", has_text="ms").wait_for()
+
+
+def _at_work(page: Page) -> None:
+    """Write with a model of which only this is known: it goes on from here."""
+    choices = '{"confidence": 0.3, "accepted": "stay"}'
+    page.evaluate("choices => localStorage.setItem('foreword', choices)", choices)
+    page.reload()
+    page.keyboard.insert_text(LETTER.rpartition("The garden")[0])
+    for words, key in (("Please come and vis", "Tab"), (" us. I can't wait to see", None)):
+        page.keyboard.type(words)
+        page.locator("[data-do=accept]:enabled").wait_for()
+        page.locator("#status", has_text="ms").wait_for()
+        if key:
+            page.keyboard.press(key)
 
 
 def _settings(page: Page) -> None:

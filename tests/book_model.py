@@ -10,7 +10,8 @@ import numpy as np
 from foreword.bundle.store import open_bundle
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.cache import FloatArray
-from foreword.engine.engine import Cancel, Step, StreamStats
+from foreword.engine.engine import Cancel, StreamStats
+from foreword.engine.generation import Step
 from foreword.engine.sampling import SamplingParams
 from tiny import write_tiny_bundle
 

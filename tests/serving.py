@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ def serving(
     *models: Callable[[], LanguageModel],
     limits: Limits | None = None,
     access: Access | None = None,
-    device: Callable[[str], Path] | None = None,
+    device: Mapping[str, Callable[[], Path]] | None = None,
     wait: bool = True,
 ) -> Iterator[Serving]:
     """Serve models under the names `first`, `second` … until the block ends."""
@@ -102,11 +102,11 @@ def serving(
         Worker(name, model, load_filter(), limits or Limits(), metrics)
         for name, model in zip(names, models, strict=False)
     ]
-    served = Served(workers, Policy(), device is not None)
+    served = Served(workers, Policy(), device or {})
     static = Path(foreword.__path__[0]) / "server" / "static"
-    site = Site(static, Path(completion.__path__[0]) / "lexicon.json", device)
+    site = Site(static, Path(completion.__path__[0]) / "lexicon.json", device or {})
     listener = bound("127.0.0.1", 0)
-    server = server_of(create_app(served, access or Access(), metrics, site))
+    server = server_of(create_app(served, access or Access(), metrics, site), served.end)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

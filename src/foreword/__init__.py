@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from foreword.completion.session import Session
     from foreword.completion.suggestion import Policy
     from foreword.convert import convert
-    from foreword.engine.engine import Engine, Step
+    from foreword.engine.engine import Engine
+    from foreword.engine.generation import Step
     from foreword.engine.load import load
     from foreword.engine.sampling import SamplingParams
     from foreword.errors import ForewordError
@@ -44,7 +45,7 @@ _HOMES = {
     "Policy": "foreword.completion.suggestion",
     "SamplingParams": "foreword.engine.sampling",
     "Session": "foreword.completion.session",
-    "Step": "foreword.engine.engine",
+    "Step": "foreword.engine.generation",
     "convert": "foreword.convert",
     "load": "foreword.engine.load",
 }

@@ -174,7 +174,7 @@ def test_who_has_chosen_the_device_sends_nothing_to_the_server(page: Page, site:
     desk.settings()
     page.get_by_role("button", name="Download 140 MB").click()
     page.locator("#device-note", has_text="Fetching: 35 of 140 MB").wait_for()
-    desk.notices("Almost there")
+    desk.notices("Getting ready")
     assert page.locator("#device-progress").get_attribute("value") == "0.25"
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Download 140 MB").wait_for()

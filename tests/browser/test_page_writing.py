@@ -36,7 +36,6 @@ def test_letters_that_agree_ask_nothing_and_leave_the_rest(desk: Desk, served: S
     desk.says(r"\d ms")
     desk.type(" very m")
     desk.shows("uch for the")
-    desk.says("known already")
     assert "Thank you ve" not in served.texts
 
 

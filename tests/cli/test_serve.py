@@ -64,6 +64,7 @@ def test_a_port_that_is_taken_is_one_line(bundle: Path) -> None:
         (("--api-key", "short"), "--api-key: expected 8 characters"),
         (("--api-key", "ünsicherer Schlüssel"), "--api-key: expected letters"),
         (("--safety", "none"), "safety level: expected off"),
+        (("--allow-origin", "example.org"), "--allow-origin: expected a site"),
         (("--confidence", "2"), "--confidence: expected 0 to 1"),
         (("--threads", "0"), "--threads: expected"),
     ],

@@ -10,7 +10,7 @@ from book_model import BookModel, StreamModel
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.completion.guard import guarded
 from foreword.completion.safety import load_filter
-from foreword.engine.engine import Step
+from foreword.engine.generation import Step
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import RefusedError
 

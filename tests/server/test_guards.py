@@ -215,3 +215,16 @@ def test_a_path_out_of_the_page_is_not_there(client: httpx.Client) -> None:
         request = client.build_request("GET", "/")
         request.url = request.url.copy_with(raw_path=path.encode())
         assert client.send(request).status_code == 404
+
+
+def test_a_wrong_body_is_told_in_words_that_help(client: httpx.Client) -> None:
+    def said(content: bytes, kind: str = "application/json", path: str = "/v1/completions") -> str:
+        answer = client.post(path, content=content, headers={"content-type": kind})
+        assert answer.status_code == 400
+        message = answer.json()["error"]["message"]
+        assert isinstance(message, str)
+        return message
+
+    assert "content-type: application/json" in said(b'{"prompt": "a"}', "text/plain")
+    assert "not valid JSON" in said(b'{"prompt": "\xff"}')
+    assert said(b'{"stop": [""]}').startswith("stop: Input should be a valid string; or ")

@@ -172,3 +172,14 @@ def test_each_token_is_an_event_of_its_own(client: httpx.Client) -> None:
         chunks = [chunk for chunk in answer.iter_raw() if chunk.strip()]
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert len(chunks) > 3
+
+
+def test_a_model_can_be_asked_about(api: openai.OpenAI) -> None:
+    assert api.models.retrieve("first").id == "first"
+    with pytest.raises(openai.NotFoundError):
+        api.models.retrieve("second")
+
+
+def test_who_wants_to_chat_is_told_what_there_is(api: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="no chat here"):
+        api.chat.completions.create(model="first", messages=[{"role": "user", "content": "hi"}])

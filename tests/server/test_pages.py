@@ -16,7 +16,7 @@ from tiny import load_tiny
 
 @pytest.fixture(scope="module")
 def with_device(tiny_bundle: Path) -> Iterator[Serving]:
-    with serving(lambda: load_tiny(tiny_bundle), device=lambda name: tiny_bundle) as running:
+    with serving(lambda: load_tiny(tiny_bundle), device={"first": lambda: tiny_bundle}) as running:
         yield running
 
 
@@ -73,10 +73,11 @@ def test_nothing_else_of_a_model_is_there(with_device: Serving, path: str) -> No
 
 
 def test_a_bundle_that_cannot_be_made_says_why(tiny_bundle: Path) -> None:
-    def broken(name: str) -> Path:
+    def broken() -> Path:
         raise BundleError("no room on the disk: free some")
 
-    with serving(lambda: load_tiny(tiny_bundle), device=broken) as server, server.client() as c:
+    device = {"first": broken}
+    with serving(lambda: load_tiny(tiny_bundle), device=device) as server, server.client() as c:
         answer = c.get("/device/first/device.json")
     assert answer.status_code == 503
     assert "free some" in answer.json()["error"]["message"]

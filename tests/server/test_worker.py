@@ -216,3 +216,21 @@ def test_models_have_workers_of_their_own(tiny: Tokenizer) -> None:
         assert first["items"][0]["text"].startswith(" on the mat")
         assert second["items"][0]["text"].startswith(" under a tree")
         assert client.post("/v1/suggest", json=SIT | {"model": "third"}).status_code == 404
+
+
+def test_the_end_of_the_server_lets_a_stream_come_to_its_own(tiny: Tokenizer) -> None:
+    model = Gated(tiny)
+    model.gate.set()
+    lines: list[str] = []
+    with serving(opens(model)) as server:
+        client = server.client()
+        body = {"prompt": "the cat sat", "temperature": 0, "stream": True}
+        stream = client.stream("POST", "/v1/completions", json=body)
+        found = stream.__enter__().iter_lines()
+        lines.append(next(found))
+        model.gate.clear()
+        threading.Timer(0.3, model.gate.set).start()
+    lines += found
+    assert lines[-2:] == ["data: [DONE]", ""]
+    stream.__exit__(None, None, None)
+    client.close()

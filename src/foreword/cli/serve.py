@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,6 +72,7 @@ def serve(
     from foreword.server.worker import Limits, Worker
 
     _check_host(host, api_key, insecure)
+    _check_origins(allow_origin or [])
     check_threads(threads)
     policy = policy_of(None, None, None, None, confidence)
     words, metrics = load_filter(safety), Metrics()
@@ -82,12 +85,12 @@ def serve(
         Worker(name, _opener(place, threads), words, limits, metrics)
         for name, place in places.items()
     ]
-    site = _site(places)
-    served = Served(workers, policy, device=site.device is not None)
+    site = _site(places, safety)
+    served = Served(workers, policy, site.device)
     listener = bound(host, port)
     _log_to_stderr(quiet)
     allow_many_connections()
-    server = server_of(create_app(served, access, metrics, site))
+    server = server_of(create_app(served, access, metrics, site), served.end)
 
     def give_up() -> None:
         server.should_exit = True
@@ -102,7 +105,10 @@ def serve(
 def _check_installed() -> None:
     missing = next((name for name in _NEEDED if find_spec(name) is None), None)
     if missing is not None:
-        raise UsageError(f"serve needs the package {missing}: pip install 'foreword[serve]'")
+        raise UsageError(
+            f"serve needs the package {missing}: install Foreword with its extra [serve], in its "
+            "directory by pip install -e '.[serve]'"
+        )
 
 
 def _check_host(host: str, api_key: str | None, insecure: bool) -> None:
@@ -117,6 +123,14 @@ def _check_host(host: str, api_key: str | None, insecure: bool) -> None:
     raise UsageError(
         f"host: '{host:.100}' is open to other machines: give an --api-key, or say --insecure"
     )
+
+
+def _check_origins(origins: list[str]) -> None:
+    for origin in origins:
+        if not re.fullmatch(r"https?://[^/\s?#]+", origin):
+            raise UsageError(
+                f"allow_origin: expected a site as https://example.org, found '{origin:.100}'"
+            )
 
 
 def _is_loopback(host: str) -> bool:
@@ -156,12 +170,20 @@ def _opener(place: Path, threads: int | None) -> Callable[[], LanguageModel]:
     return open_
 
 
-def _site(places: dict[str, Path]) -> Site:
+def _site(places: dict[str, Path], safety: str) -> Site:
     from foreword import completion, server
+    from foreword.bundle.store import open_bundle
+    from foreword.export import device_bundle, obstacle
     from foreword.server.served import Site
 
     static = Path(server.__path__[0]) / "static"
-    return Site(static, Path(completion.__path__[0]) / "lexicon.json")
+    built = (static / "device" / "worker.js").is_file()
+    device = {
+        name: partial(device_bundle, place)
+        for name, place in places.items()
+        if built and place.is_dir() and obstacle(open_bundle(place).manifest) is None
+    }
+    return Site(static, Path(completion.__path__[0]) / "lexicon.json", device, safety)
 
 
 def _tell(workers: list[Worker], address: str, quiet: bool, give_up: Callable[[], None]) -> None:

@@ -14,7 +14,8 @@ from foreword.completion.streamed import streamed
 from foreword.completion.suggestion import OnWords, Policy, Request, Suggestion, Suggestions
 from foreword.completion.window import Window, keep_end, keep_steady, near_end
 from foreword.completion.words import last_words, parts_of
-from foreword.engine.engine import Cancel, LanguageModel, Step
+from foreword.engine.engine import Cancel, LanguageModel
+from foreword.engine.generation import Step
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import UsageError
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from foreword.bundle.tokenizer import TextStream
 from foreword.completion.draft import TRIES, TokenModel
 from foreword.completion.safety import Filter, Scan
-from foreword.engine.engine import Cancel, FinishReason, LanguageModel, Step, StreamStats
-from foreword.engine.sampling import Sampler, SamplingParams, likeliest, log_probability
+from foreword.engine.engine import Cancel, LanguageModel, StreamStats
+from foreword.engine.generation import Generation, Step
+from foreword.engine.sampling import SamplingParams
 from foreword.errors import RefusedError
 
 
@@ -67,21 +67,22 @@ class _Guarded:
     def __init__(
         self, model: TokenModel, tokens: list[int], params: SamplingParams, scan: Scan, before: int
     ) -> None:
-        self._model, self._params = model, params
-        self._prompt, self._before = tokens, before
+        self._model, self._before = model, before
+        self._generation = Generation(
+            model.tokenizer, tokens, params, model.end_tokens, model.context
+        )
         self._scans = [scan]
-        self._ids: list[int] = []
         self._offsets: list[int] = []  # of the text before each token
         self._text, self._shown = "", 0
-        self._stream = TextStream(model.tokenizer, params.stop)
         self._bans: dict[int, list[int]] = {}
         self._stats, self._started = StreamStats(len(tokens)), time.perf_counter()
 
     def steps(self, cancel: Cancel | None) -> Iterator[Step]:
         """Yield the steps of a guarded stream."""
-        sampler, tries = Sampler(self._params), TRIES
+        tries = TRIES
         while True:
-            step = self._step(sampler, cancel)
+            step = self._step(cancel)
+            self._text += step.text
             scan = self._scans[-1]
             match = scan.feed(self._text[self._offsets[-1] :] if self._offsets else "")
             if match is None and step.finish_reason not in (None, "cancelled"):
@@ -110,47 +111,31 @@ class _Guarded:
 
     def _back(self, position: int) -> None:
         """Go back to before the token with a character of prompt and text, and ban it there."""
+        new = self._generation.new_tokens
         place = max(bisect_right(self._offsets, position - self._before) - 1, 0)
-        place = min(place, len(self._ids) - 1)  # what was held back to the end has no token
-        self._bans.setdefault(place, []).append(self._ids[place])
+        place = min(place, len(new) - 1)  # what was held back to the end has no token
+        self._bans.setdefault(place, []).append(new[place])
         self._bans = {at: ids for at, ids in self._bans.items() if at <= place}
-        kept = self._ids[:place]
         del self._scans[place + 1 :], self._offsets[place:]
-        self._ids, self._text = [], ""
-        self._stream = TextStream(self._model.tokenizer, self._params.stop)
-        for token_id in kept:
-            self._ids.append(token_id)
-            self._text += self._stream.push(token_id)
+        self._text = self._generation.back_to(place)
 
-    def _step(self, sampler: Sampler, cancel: Cancel | None) -> Step:
+    def _step(self, cancel: Cancel | None) -> Step:
         """Take one more token; the text of the step is not yet judged."""
-        model, params = self._model, self._params
-        tokens = [*self._prompt, *self._ids]
+        model, generation = self._model, self._generation
         self._offsets.append(len(self._text))
         self._scans.append(self._scans[-1].copy())
         if self._stats.ttft_ms is not None and model.stats is not self._stats:
-            return self._end(None, None, "cancelled")  # something newer runs on the model
-        logits = model.logits(tokens, cancel)
+            return generation.end("cancelled")  # something newer runs on the model
+        logits = model.logits(generation.tokens, cancel)
         self._count(model.stats)
         if logits is None:
-            return self._end(None, None, "cancelled")
-        if banned := self._bans.get(len(self._ids)):
+            return generation.end("cancelled")
+        if banned := self._bans.get(len(generation.new_tokens)):
             logits = logits.copy()
             logits[banned] = -np.inf
-        token_id = sampler.choose(logits, tokens)
-        if token_id in model.end_tokens and not params.ignore_eos:
-            return self._end(None, None, "stop")
-        logprob = log_probability(logits, token_id) if params.logprobs else None
-        top = likeliest(logits, params.top_logprobs)
-        self._ids.append(token_id)
-        self._stats.generated_tokens = len(self._ids)
-        self._text += self._stream.push(token_id)
-        if self._stream.stopped:
-            return Step(token_id, "", logprob, "stop", top)
-        full = len(tokens) + 1 > model.context
-        if full or len(self._ids) == params.max_new_tokens:
-            return replace(self._end(token_id, logprob, "length"), top_logprobs=top)
-        return Step(token_id, "", logprob, None, top)
+        step = generation.take(logits)
+        self._stats.generated_tokens = len(generation.new_tokens)
+        return step
 
     def _count(self, last: StreamStats) -> None:
         """Add what one step took to the figures of the whole stream, the model's own now."""
@@ -160,7 +145,3 @@ class _Guarded:
         stats.computed_tokens += last.computed_tokens
         stats.decode_ms = elapsed_ms - stats.ttft_ms
         self._model.stats = stats
-
-    def _end(self, token_id: int | None, logprob: float | None, reason: FinishReason) -> Step:
-        self._text += self._stream.finish()
-        return Step(token_id, "", logprob, reason)

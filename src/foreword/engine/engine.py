@@ -6,17 +6,16 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from foreword.bundle.manifest import Manifest
-from foreword.bundle.tokenizer import TextStream, Tokenizer
+from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.cache import FloatArray
+from foreword.engine.generation import Generation, Step
 from foreword.engine.graph import TokenGraph
 from foreword.engine.prefix import Prefix, plan
-from foreword.engine.sampling import Sampler, SamplingParams, likeliest, log_probability
+from foreword.engine.sampling import SamplingParams
 from foreword.errors import EngineError, PromptError
-
-FinishReason = Literal["stop", "length", "cancelled", "refused"]
 
 
 class Cancel(Protocol):
@@ -25,22 +24,6 @@ class Cancel(Protocol):
     def is_set(self) -> bool:
         """Return whether to stop."""
         ...
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a stream: the token chosen and the text that became safe to show.
-
-    The last step of a stream has `finish_reason`; its `token_id` is None when it only
-    carries text held back until then. `logprob` is None unless asked for; so are the likeliest
-    tokens, `top_logprobs`, best first.
-    """
-
-    token_id: int | None
-    text: str
-    logprob: float | None = None
-    finish_reason: FinishReason | None = None
-    top_logprobs: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass
@@ -225,40 +208,25 @@ class Engine:
         return prompt
 
     def _generate(
-        self, tokens: list[int], params: SamplingParams, cancel: Cancel | None, turn: int
+        self, prompt: list[int], params: SamplingParams, cancel: Cancel | None, turn: int
     ) -> Iterator[Step]:
-        started = time.perf_counter()
-        stats = self.stats
-        text = TextStream(self.tokenizer, params.stop)
-        sampler = Sampler(params)
-        ends = () if params.ignore_eos else self.manifest.special_tokens.end
-
+        started, stats = time.perf_counter(), self.stats
+        generation = Generation(self.tokenizer, prompt, params, self.end_tokens, self.context)
         while True:
-            logits = self._compute(tokens, stats, lambda: self._called_off(turn, cancel))
+            logits = self._compute(generation.tokens, stats, lambda: self._called_off(turn, cancel))
             if logits is None:
-                yield Step(None, text.finish(), finish_reason="cancelled")
+                yield generation.end("cancelled")
                 return
-            token_id = sampler.choose(logits, tokens)
+            step = generation.take(logits)
             now = time.perf_counter()
             if stats.ttft_ms is None:
                 stats.ttft_ms, first = (now - started) * 1e3, now
-            if token_id in ends:
-                yield Step(None, text.finish(), finish_reason="stop")
+            if step.token_id is not None:
+                stats.generated_tokens += 1
+                stats.decode_ms = (now - first) * 1e3
+            yield step
+            if step.finish_reason is not None:
                 return
-            logprob = log_probability(logits, token_id) if params.logprobs else None
-            top = likeliest(logits, params.top_logprobs)
-            stats.generated_tokens += 1
-            stats.decode_ms = (now - first) * 1e3
-            tokens.append(token_id)
-            piece = text.push(token_id)
-            if text.stopped:
-                yield Step(token_id, piece, logprob, "stop", top)
-                return
-            full = len(tokens) > self.context
-            if full or stats.generated_tokens == params.max_new_tokens:
-                yield Step(token_id, piece + text.finish(), logprob, "length", top)
-                return
-            yield Step(token_id, piece, logprob, None, top)
 
     def _compute(
         self, tokens: Sequence[int], stats: StreamStats, called_off: Callable[[], bool]

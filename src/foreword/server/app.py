@@ -35,7 +35,7 @@ def create_app(served: Served, access: Access, metrics: Metrics, site: Site) -> 
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         served.start()
         yield
-        await run_in_threadpool(served.close, 0.0)
+        await run_in_threadpool(served.close)
 
     app = _Documented(
         title="Foreword",
@@ -61,7 +61,7 @@ def create_app(served: Served, access: Access, metrics: Metrics, site: Site) -> 
 
     for router in (openai.routes(served), suggest.routes(served), llama.routes(served)):
         app.include_router(router)
-    app.include_router(pages.routes(served, site))
+    app.include_router(pages.routes(site))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientGone, _gone)
@@ -92,22 +92,30 @@ async def _failed(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """Say of the first thing that is wrong where it is and what was expected, not what it was."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
+    errors = error.errors()
+    first = errors[0]
     place = [str(part) for part in first["loc"] if part != "body"]
     name = place[0] if place and place[0].isidentifier() else None
     if first["type"] == "extra_forbidden":
         message = f"Unrecognized request argument supplied: {'.'.join(place):.100}"
     elif first["type"] == "json_invalid":
         message, name = "the body is not valid JSON", None
+    elif name is None:
+        message = "expected a JSON object, and content-type: application/json"
     else:
-        message = f"{name or 'the body'}: {first['msg']}"
+        # Of a field that may have several forms, what is wrong with each.
+        found = dict.fromkeys(each["msg"] for each in errors if name in each["loc"])
+        message = f"{name}: {'; or '.join(found):.300}"
     return await _failed(request, ApiError(400, message, "invalid_request", name))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code)
-    failure = ApiError(error.status_code, str(error.detail), code)
+    detail = str(error.detail)
+    if error.status_code == 400:  # FastAPI's own, for what no decoder takes
+        code, detail = "invalid_request", "the body is not valid JSON in UTF-8"
+    failure = ApiError(error.status_code, detail, code)
     failure.headers |= error.headers or {}
     return await _failed(request, failure)
 

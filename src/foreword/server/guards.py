@@ -94,7 +94,8 @@ class Guards:
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         # The route and not the path: what is asked for may be anything.
-        _log.info("%s %s %d %.1f ms", scope["method"], route, status, seconds * 1e3)
+        level = logging.DEBUG if route.startswith("/static/") and status < 400 else logging.INFO
+        _log.log(level, "%s %s %d %.1f ms", scope["method"], route, status, seconds * 1e3)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -15,7 +16,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from foreword.errors import UsageError
 
 _PATIENCE_SECONDS = 10.0
-_GRACE_SECONDS = 5
+GRACE_SECONDS = 5.0
+"""What runs is given so long when the server ends."""
+
+_LAST_SECONDS = 2  # for what is not the model's to end
 _BACKLOG = 2048
 
 
@@ -45,10 +49,10 @@ def address_of(listener: socket.socket, host: str) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def server_of(app: ASGIApp) -> uvicorn.Server:
+def server_of(app: ASGIApp, end: Callable[[float], None]) -> uvicorn.Server:
     """Return the server, to be run with a bound socket.
 
-    Asked to end, it takes nothing more, gives what runs a few seconds, and calls the rest off.
+    Asked to end, it takes nothing more and calls `end` with the seconds that what runs is given.
     """
     config = uvicorn.Config(
         app,
@@ -60,9 +64,9 @@ def server_of(app: ASGIApp) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=int(GRACE_SECONDS) + _LAST_SECONDS,
     )
-    return uvicorn.Server(config)
+    return _Server(config, end)
 
 
 def allow_many_connections() -> None:
@@ -71,6 +75,16 @@ def allow_many_connections() -> None:
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, end: Callable[[float], None]) -> None:
+        super().__init__(config)
+        self._end = end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end(GRACE_SECONDS)
+        await super().shutdown(sockets)
 
 
 class _Impatient(HttpToolsProtocol):

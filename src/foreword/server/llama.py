@@ -10,7 +10,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from sse_starlette import EventSourceResponse
 
 from foreword.completion.suggestion import Suggestions
 from foreword.engine.engine import StreamStats
@@ -19,7 +18,7 @@ from foreword.server.failures import as_api_error
 from foreword.server.generate import Begun, Piece, Prompt, Wanted, continuations
 from foreword.server.protocol import ERRORS, EVENTS, Health
 from foreword.server.protocol_llama import InfillRequest, LlamaAnswer, LlamaRequest, Props, only
-from foreword.server.running import events, unless_gone
+from foreword.server.running import events, streamed, unless_gone
 from foreword.server.served import Served
 from foreword.server.suggest import suggestion
 from foreword.server.worker import Worker
@@ -69,7 +68,7 @@ def routes(served: Served) -> APIRouter:
         if not asked.stream:
             return JSONResponse(await unless_gone(request, answer.whole(found)))
         begun = await anext(found)
-        return EventSourceResponse(answer.stream(begun, found), sep="\n")
+        return streamed(answer.stream(begun, found))
 
     return router
 
@@ -130,7 +129,7 @@ def _infilled(asked: InfillRequest, worker: Worker, found: Suggestions) -> Respo
     async def one() -> AsyncIterator[dict[str, str]]:
         yield {"data": json.dumps(wanted, ensure_ascii=False)}
 
-    return EventSourceResponse(one(), sep="\n")
+    return streamed(one())
 
 
 def _prompts(asked: LlamaRequest, worker: Worker) -> list[Prompt]:

@@ -10,11 +10,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from sse_starlette import EventSourceResponse
 
-from foreword.engine.engine import FinishReason
+from foreword.engine.generation import FinishReason
 from foreword.engine.sampling import SamplingParams
-from foreword.server.failures import as_api_error, unsupported
+from foreword.server.failures import ApiError, as_api_error, no_model, unsupported
 from foreword.server.generate import Begun, Piece, Prompt, Wanted, continuations
 from foreword.server.protocol import (
     ERRORS,
@@ -22,9 +21,10 @@ from foreword.server.protocol import (
     MOST_CHOICES,
     CompletionAnswer,
     CompletionRequest,
+    ModelCard,
     ModelList,
 )
-from foreword.server.running import events, unless_gone
+from foreword.server.running import events, streamed, unless_gone
 from foreword.server.served import Served
 
 _FINISH: dict[FinishReason, str] = {
@@ -44,6 +44,19 @@ def routes(served: Served) -> APIRouter:
     async def models() -> Response:
         return JSONResponse({"object": "list", "data": served.cards()})
 
+    @router.get("/models/{name:path}", response_model=ModelCard, responses=_errors(401, 403, 404))
+    async def model(name: str) -> Response:
+        card = next((card for card in served.cards() if card["id"] == name), None)
+        if card is None:
+            raise no_model(name)
+        return JSONResponse(card)
+
+    @router.post("/chat/completions", include_in_schema=False)
+    async def chat() -> Response:
+        raise ApiError(
+            404, "there is no chat here: POST /v1/completions continues a text", "no_chat"
+        )
+
     @router.post(
         "/completions",
         response_model=CompletionAnswer,
@@ -58,7 +71,7 @@ def routes(served: Served) -> APIRouter:
         if not asked.stream:
             return JSONResponse(await unless_gone(request, answer.whole(found)))
         begun = await anext(found)
-        return EventSourceResponse(answer.stream(begun, found), sep="\n")
+        return streamed(answer.stream(begun, found))
 
     return router
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from foreword.bundle.manifest import MODEL_NAME, TOKENIZER_NAME
 from foreword.bundle.store import open_bundle
 from foreword.errors import ForewordError
 from foreword.server.failures import ApiError, no_model
-from foreword.server.served import Served, Site
+from foreword.server.served import Site
 
 _TYPES = {
     ".css": "text/css",
@@ -32,7 +33,7 @@ _LEXICON = "text/lexicon.json"
 _PART_BYTES = 8 << 20
 
 
-def routes(served: Served, site: Site) -> APIRouter:
+def routes(site: Site) -> APIRouter:
     """Return the routes of the page; they are no part of the documented interface."""
     router = APIRouter(include_in_schema=False)
     files = _Files(site)
@@ -60,14 +61,14 @@ def routes(served: Served, site: Site) -> APIRouter:
 
     @router.get("/device/{model}/device.json")
     async def device(model: str) -> Response:
-        bundle = await run_in_threadpool(_bundle, served, site, model)
-        return JSONResponse(await run_in_threadpool(_described, bundle, model))
+        described = await run_in_threadpool(lambda: _described(_bundle(site, model), model))
+        return JSONResponse({**described, "safety": site.safety})
 
     @router.get("/device/{model}/{name}")
     async def device_file(model: str, name: str, request: Request) -> Response:
         if name not in (MODEL_NAME, TOKENIZER_NAME):
             raise ApiError(404, "there is no such file", "not_found")
-        bundle = await run_in_threadpool(_bundle, served, site, model)
+        bundle = await run_in_threadpool(_bundle, site, model)
         return FileResponse(bundle / name, media_type="application/octet-stream")
 
     return router
@@ -92,18 +93,23 @@ class _Files:
         paths = {p.relative_to(self._root).as_posix(): p for p in self._root.rglob("*.*")}
         paths[_LEXICON] = self._lexicon
         return {
-            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            name: _digest(path, path.stat().st_mtime_ns)
             for name, path in sorted(paths.items())
             if path.is_file() and path.suffix in _TYPES
         }
 
 
-def _bundle(served: Served, site: Site, model: str) -> Path:
+@lru_cache(maxsize=1024)
+def _digest(path: Path, changed_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _bundle(site: Site, model: str) -> Path:
     """Return the bundle a browser is given of a model, made at the first request."""
-    if site.device is None or served.worker(model).name != model:
+    if model not in site.device:
         raise no_model(model)
     try:
-        return site.device(model)
+        return site.device[model]()
     except ForewordError as error:
         raise ApiError(503, str(error), "device") from None
 
@@ -121,7 +127,8 @@ def _described(path: Path, model: str) -> dict[str, Any]:
             "sha256": entry.sha256,
         }
         if name == MODEL_NAME:
-            described["parts"] = {"size_bytes": _PART_BYTES, "sha256": _parts(path / name)}
+            digests = _parts(path / name, (path / name).stat().st_mtime_ns)
+            described["parts"] = {"size_bytes": _PART_BYTES, "sha256": digests}
         files.append(described)
     return {
         "model": model,
@@ -144,7 +151,8 @@ def _described(path: Path, model: str) -> dict[str, Any]:
     }
 
 
-def _parts(path: Path) -> list[str]:
+@lru_cache(maxsize=16)
+def _parts(path: Path, changed_ns: int) -> list[str]:
     with path.open("rb") as file:
         parts = iter(lambda: file.read(_PART_BYTES), b"")
         return [hashlib.sha256(part).hexdigest() for part in parts]

@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import anyio
+from sse_starlette import EventSourceResponse
 from starlette.requests import Request
+from starlette.responses import Response
 
 from foreword.server.generate import Piece
 from foreword.server.worker import End, Job, Work, Worker
 
 T = TypeVar("T")
+
+_GRACE_SECONDS = 6.0  # a little more than the model has (listen.py): its last words are sent
 
 
 class ClientGone(Exception):  # noqa: N818 - nobody is left to be told
@@ -43,6 +48,13 @@ async def events(
             raise item.error
     finally:
         job.cancel()
+
+
+def streamed(found: AsyncIterator[dict[str, str]]) -> Response:
+    """Return an answer that is sent event by event; the server's end waits for it, a while."""
+    return EventSourceResponse(
+        found, sep="\n", shutdown_event=anyio.Event(), shutdown_grace_period=_GRACE_SECONDS
+    )
 
 
 async def unless_gone(request: Request, answer: Coroutine[Any, Any, T]) -> T:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,26 @@ from foreword.server.worker import Worker
 
 @dataclass(frozen=True)
 class Site:
-    """What the page is made of: folders of files, and how a browser's bundle of a model is had."""
+    """What the page is made of, and what a browser gets that runs a model itself.
+
+    `device` returns the bundle for it, of the models of which there is one; `safety` is the level
+    of the filter it is to use.
+    """
 
     static: Path
     lexicon: Path
-    device: Callable[[str], Path] | None = None
+    device: Mapping[str, Callable[[], Path]] = field(default_factory=dict)
+    safety: str = "default"
 
 
 class Served:
     """Workers by the name of their model; the first one serves who names none."""
 
-    def __init__(self, workers: Sequence[Worker], policy: Policy, device: bool = False) -> None:
-        self.policy, self._device = policy, device
+    def __init__(
+        self, workers: Sequence[Worker], policy: Policy, on_device: Collection[str] = ()
+    ) -> None:
+        """`on_device` are the models of which there is a form for browsers."""
+        self.policy, self._on_device = policy, on_device
         self._workers = {worker.name: worker for worker in workers}
         self._since = int(time.time())
 
@@ -53,10 +61,15 @@ class Served:
         for worker in self._workers.values():
             worker.start()
 
-    def close(self, grace_seconds: float) -> None:
-        """Finish what runs within the grace, and unload."""
+    def end(self, grace_seconds: float) -> None:
+        """Take nothing more, and bring what runs to its end within the grace."""
         for worker in self._workers.values():
-            worker.close(grace_seconds)
+            worker.end(grace_seconds)
+
+    def close(self) -> None:
+        """Unload all models."""
+        for worker in self._workers.values():
+            worker.close()
 
     def _card(self, worker: Worker) -> dict[str, Any]:
         model = worker.model
@@ -71,5 +84,5 @@ class Served:
             "recipe": model.recipe,
             "family": shape.family if shape else None,
             "parameters": shape.parameters if shape else None,
-            "device": self._device and shape is not None,
+            "device": worker.name in self._on_device,
         }

@@ -9,12 +9,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from sse_starlette import EventSourceResponse
 
 from foreword.completion.suggestion import Policy, Suggestions
 from foreword.server.failures import ApiError, as_api_error
 from foreword.server.protocol import ERRORS, EVENTS, SuggestAnswer, SuggestRequest
-from foreword.server.running import events, unless_gone
+from foreword.server.running import events, streamed, unless_gone
 from foreword.server.seats import Seat
 from foreword.server.served import Served
 from foreword.server.worker import Emit, Job, Work, Worker
@@ -36,7 +35,7 @@ def routes(served: Served) -> APIRouter:
         if not asked.stream:
             return JSONResponse(await unless_gone(request, whole(found, worker)))
         begun = await anext(found, None)
-        return EventSourceResponse(_stream(begun, found, worker), sep="\n")
+        return streamed(_stream(begun, found, worker))
 
     return router
 

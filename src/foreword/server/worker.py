@@ -76,6 +76,10 @@ class Job:
         """Stop at this time from when it was queued."""
         self._deadline = self.queued_at + seconds
 
+    def hurry(self, seconds: float) -> None:
+        """Stop so long from now, if not before."""
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
+
     def begin(self) -> Iterator[None]:
         """Begin the work, at the seat."""
         assert self.seat is not None
@@ -141,19 +145,20 @@ class Worker:
             self.metrics.waiting.set(len(self._waiting))
             self._changed.notify_all()
 
-    def close(self, grace_seconds: float = 0.0) -> None:
-        """Take nothing more, finish what there is, call it off after the grace, and unload."""
+    def end(self, grace_seconds: float) -> None:
+        """Take nothing more, and give what runs and waits so long; what is then undone ends."""
         with self._changed:
-            loaded, self.state = self.state == "ready", "closed"
+            if self.state == "ready":
+                self.state = "closed"
+            for job in (*self._waiting, *filter(None, [self._running])):
+                job.hurry(grace_seconds)
             self._changed.notify_all()
-            if loaded and not self._changed.wait_for(self._idle, grace_seconds):
-                for job in (*self._waiting, *filter(None, [self._running])):
-                    job.cancel()
-        if loaded:
-            self._thread.join()
 
-    def _idle(self) -> bool:
-        return not self._waiting and self._running is None
+    def close(self) -> None:
+        """End at once, and give the model's memory back."""
+        self.end(0.0)
+        if self.state == "closed":
+            self._thread.join()
 
     def check_ready(self) -> None:
         """Raise ApiError unless the model is loaded."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from foreword.bundle.tokenizer import Tokenizer
-from foreword.engine.engine import Cancel, FinishReason, Step, StreamStats
+from foreword.engine.engine import Cancel, StreamStats
+from foreword.engine.generation import FinishReason, Step
 from foreword.engine.load import check_threads, default_threads
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import EngineError, ForewordError, PromptError, UsageError

@@ -5,6 +5,7 @@ const REASONS = {
   storage: "no_device_storage",
   "not-built": "no_device_not_built",
   model: "no_device_model",
+  insecure: "no_device_insecure",
 };
 const BUSY = ["downloading", "checking", "loading"];
 

@@ -49,7 +49,7 @@ const notice = new Notice(one("#notice"), words, {
   use_server: () => void place.choose("server"),
   use_key: (key) => {
     place.key = key;
-    suggester.retry();
+    suggester.reconnect();
     editor.focus();
   },
 });

@@ -96,6 +96,7 @@ export class Place {
 
   async #offer(model) {
     this.#pause("absent", "");
+    this.#set({ name: "loading" }); // the server may have to make it first
     this.#set({ name: "offer", bytes: await sizeOf(model) });
   }
 

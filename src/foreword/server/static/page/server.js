@@ -1,7 +1,9 @@
 import { nearEnd } from "../text/window.js";
 
 const KEY = "foreword-key";
-const CODES = { 401: "api_key", 403: "forbidden", 404: "model", 429: "busy", 503: "loading" };
+const CODES = { 401: "api_key", 403: "forbidden", 404: "model", 429: "busy" };
+/** What a server that cannot answer (503) says of itself, and what that is to the page. */
+const UNAVAILABLE = { loading: "loading", failed: "failed", closing: "offline" };
 
 /** Why there is no answer: `code` tells the page what to do, `message` is the server's own. */
 export class BackendError extends Error {
@@ -90,10 +92,11 @@ export async function* eventsOf(body) {
 
 function failure({ code, message }, response) {
   const { status } = response;
-  const failed = status === 503 && code === "failed";
+  // `/health` speaks as llama.cpp does, whose code is the status.
+  const state = code === 503 ? (message === "Loading model" ? "loading" : "failed") : code;
   const wait = Number.parseFloat(response.headers.get("Retry-After"));
   return new BackendError(
-    failed ? "failed" : (CODES[status] ?? "trouble"),
+    (status === 503 ? UNAVAILABLE[state] : CODES[status]) ?? "trouble",
     message ?? `HTTP ${status}`,
     Number.isFinite(wait) ? wait : null,
   );

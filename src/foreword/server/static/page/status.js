@@ -4,9 +4,9 @@ import { setText } from "./set_text.js";
  * What the line below the text says of an answer: `text`, and `share`, the confidence from 0 to
  * 1 or null. Null while there is nothing new to say.
  */
-export function statusOf({ answer, problem, only }, words) {
+export function statusOf({ answer, problem, only, asking }, words) {
   if (problem || answer?.refused) return { text: "", share: null };
-  if (!answer) return null;
+  if (!answer) return asking ? null : { text: "", share: null };
   const [item] = answer.items;
   const share = item?.confidence ?? null;
   const parts = [];
@@ -14,8 +14,7 @@ export function statusOf({ answer, problem, only }, words) {
   else if (!item) parts.push(words.say("unsure"));
   else if (share !== null) parts.push(words.say("sure", { percent: words.percent(share) }));
   const count = words.number(Math.max(1, Math.round(answer.latency_ms)));
-  const known = answer.computed_tokens === 0;
-  parts.push(known ? words.say("known") : words.say("milliseconds", { count }));
+  parts.push(words.say("milliseconds", { count }));
   return { text: parts.join(" · "), share };
 }
 

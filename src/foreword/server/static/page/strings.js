@@ -31,7 +31,6 @@ export const STRINGS = {
 
     sure: "{percent} sure",
     milliseconds: "{count} ms",
-    known: "known already",
     unsure: "not sure enough to suggest",
     no_other: "no other suggestion",
     seen: "It looks at the last {count} tokens of your text now.",
@@ -66,7 +65,7 @@ export const STRINGS = {
     device_title: "The model does not run on this device",
     absent_title: "The model is not on this device yet",
     absent: "Download it once in the settings, or run on the server.",
-    waiting_title: "Almost there",
+    waiting_title: "Getting ready",
     trouble_title: "No suggestion",
     seconds: "{count} s",
     retry: "Try again",
@@ -109,6 +108,7 @@ export const STRINGS = {
     no_device_storage: "This browser has no room to keep a model, or is in private mode.",
     no_device_not_built: "This server was installed without the files for it.",
     no_device_model: "This model cannot run in a browser.",
+    no_device_insecure: "A browser runs models only for pages it can trust: open this one over HTTPS, or at localhost.",
     no_device_other: "This browser cannot run a model ({reason}).",
     megabytes: "{count} MB",
 
@@ -155,7 +155,6 @@ export const STRINGS = {
 
     sure: "확신 {percent}",
     milliseconds: "{count}ms",
-    known: "이미 아는 제안",
     unsure: "확신이 부족해 제안하지 않음",
     no_other: "다른 제안 없음",
     seen: "지금은 글의 마지막 토큰 {count}개를 봅니다.",
@@ -187,7 +186,7 @@ export const STRINGS = {
     device_title: "이 기기에서 모델이 실행되지 않습니다",
     absent_title: "모델이 아직 이 기기에 없습니다",
     absent: "설정에서 한 번 내려받거나, 서버에서 실행하세요.",
-    waiting_title: "곧 시작합니다",
+    waiting_title: "준비하고 있습니다",
     trouble_title: "제안 없음",
     seconds: "{count}초",
     retry: "다시 시도",
@@ -230,6 +229,7 @@ export const STRINGS = {
     no_device_storage: "이 브라우저에는 모델을 둘 공간이 없거나 비공개 모드입니다.",
     no_device_not_built: "이 서버에는 그에 필요한 파일이 설치되어 있지 않습니다.",
     no_device_model: "이 모델은 브라우저에서 실행할 수 없습니다.",
+    no_device_insecure: "브라우저는 믿을 수 있는 페이지에서만 모델을 실행합니다. HTTPS나 localhost로 여세요.",
     no_device_other: "이 브라우저는 모델을 실행할 수 없습니다({reason}).",
     megabytes: "{count}MB",
 

@@ -106,6 +106,12 @@ export class Suggester {
     void this.#ask();
   }
 
+  /** Tries again with a key or a server that may be another: what runs does not know of it. */
+  reconnect() {
+    this.#connecting = null;
+    this.retry();
+  }
+
   #failed(error) {
     const { code = "trouble", message } = error;
     const waitS = FINAL.has(code) ? null : (error.retryAfter ?? WAIT_S[code] ?? null);
@@ -152,11 +158,11 @@ export class Suggester {
   }
 
   async #connected() {
-    this.#connecting ??= this.#connect();
+    const connecting = (this.#connecting ??= this.#connect());
     try {
-      await this.#connecting;
+      await connecting;
     } catch (error) {
-      this.#connecting = null;
+      if (this.#connecting === connecting) this.#connecting = null;
       throw error;
     }
   }

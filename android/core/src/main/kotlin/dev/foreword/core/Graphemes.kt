@@ -9,12 +9,10 @@ internal object Graphemes {
     private const val FIRST_SYLLABLE = 0xac00
     private const val TRAILERS = 28
 
-    // What of a picture, or of an Indic conjunct, is behind a place.
+    // What of a picture is behind a place: nothing, it and what extends it, and a joiner after it.
     private const val NOTHING = 0
     private const val PICTURE = 1
-    private const val PICTURE_JOINED = 2
-    private const val CONSONANT = 3
-    private const val CONSONANT_LINKED = 4
+    private const val JOINED = 2
 
     /** Returns where the character ends that begins at a place before the end of a text. */
     fun end(text: CharSequence, start: Int): Int {
@@ -22,13 +20,22 @@ internal object Graphemes {
         var at = start + Character.charCount(point)
         var kind = Unicode.breakKind(point)
         var left = behind(point, kind)
-        var state = after(NOTHING, kind)
+        var picture = picture(NOTHING, kind)
+        var linked = kind == Break.LINKER
         var regionals = if (kind == Break.REGIONAL) 1 else 0
         while (at < text.length) {
             point = Character.codePointAt(text, at)
             kind = Unicode.breakKind(point)
-            if (breaks(left, kind, state, regionals)) break
-            state = after(state, kind)
+            val joins = when (kind) {
+                Break.PICTURE -> picture == JOINED
+                Break.CONSONANT -> linked
+                Break.REGIONAL -> regionals % 2 == 1
+                else -> false
+            }
+            if (!joins && breaks(left, kind)) break
+            picture = picture(picture, kind)
+            // As Python's package has it, for which no consonant need be before the linker.
+            linked = kind == Break.LINKER || (linked && linksOn(kind))
             regionals = if (kind == Break.REGIONAL) regionals + 1 else 0
             left = behind(point, kind)
             at += Character.charCount(point)
@@ -82,18 +89,14 @@ internal object Graphemes {
         return at
     }
 
-    /** The rules GB3 to GB999 of the annex. */
-    private fun breaks(left: Int, right: Int, state: Int, regionals: Int): Boolean = when {
+    /** The rules GB3 to GB9b and GB999 of the annex. */
+    private fun breaks(left: Int, right: Int): Boolean = when {
         left == Break.CR -> right != Break.LF
         isControl(left) || isControl(right) -> true
         left == Break.LEADING && isSyllable(right) && right != Break.TRAILING -> false
         left == Break.VOWEL && right == Break.VOWEL -> false
         right == Break.TRAILING && (left == Break.VOWEL || left == Break.TRAILING) -> false
-        extends(right) || left == Break.PREPEND -> false
-        right == Break.CONSONANT -> state != CONSONANT_LINKED
-        right == Break.PICTURE -> state != PICTURE_JOINED
-        right == Break.REGIONAL && left == Break.REGIONAL -> regionals % 2 == 0
-        else -> true
+        else -> !extends(right) && left != Break.PREPEND
     }
 
     /** A whole syllable is behind a place what its last letter is. */
@@ -103,19 +106,14 @@ internal object Graphemes {
         else -> Break.TRAILING
     }
 
-    private fun after(state: Int, kind: Int): Int = when (kind) {
+    private fun picture(before: Int, kind: Int): Int = when (kind) {
         Break.PICTURE -> PICTURE
-        Break.CONSONANT -> CONSONANT
-        Break.ZWJ -> if (state == PICTURE) PICTURE_JOINED else conjunct(state)
-        Break.LINKER -> if (state == PICTURE) PICTURE else linked(state)
-        Break.EXTEND -> if (state == PICTURE) PICTURE else conjunct(state)
-        Break.UNLINKED -> if (state == PICTURE) PICTURE else NOTHING
+        Break.ZWJ -> if (before == PICTURE) JOINED else NOTHING
+        Break.EXTEND, Break.UNLINKED, Break.LINKER -> if (before == PICTURE) PICTURE else NOTHING
         else -> NOTHING
     }
 
-    private fun conjunct(state: Int) = if (state >= CONSONANT) state else NOTHING
-
-    private fun linked(state: Int) = if (state >= CONSONANT) CONSONANT_LINKED else NOTHING
+    private fun linksOn(kind: Int) = kind == Break.EXTEND || kind == Break.ZWJ
 
     private fun isControl(kind: Int) = kind in Break.CR..Break.CONTROL
 

@@ -49,11 +49,12 @@ class Planner(private val widths: Widths) {
     private val known = HashMap<Int, List<Run>>()
 
     /** Returns the runs for the last `count` >= 1 tokens of a prompt. */
-    fun plan(count: Int): List<Run> = known.getOrPut(count) {
-        plan(count, widths.prefill).also { if (known.size > MOST_KNOWN) known.clear() }
+    fun plan(count: Int): List<Run> = known[count] ?: made(count, widths.prefill).also {
+        if (known.size >= MOST_KNOWN) known.clear()
+        known[count] = it
     }
 
-    private fun plan(count: Int, prefill: List<Int>): List<Run> {
+    private fun made(count: Int, prefill: List<Int>): List<Run> {
         if (prefill.isEmpty() && widths.verify.isEmpty()) return List(count) { DECODE }
         val endings = arrayListOf(1 to DECODE)
         for (width in widths.verify) endings.add(width to Run("verify", width, minOf(width, count)))
@@ -62,7 +63,7 @@ class Planner(private val widths: Widths) {
         for ((width, ending) in endings) {
             val rest = count - ending.count
             val (cost, head) = when {
-                rest > 0 && prefill.isEmpty() -> rest * RUN_COST to plan(rest, prefill)
+                rest > 0 && prefill.isEmpty() -> rest * RUN_COST to plan(rest)
                 else -> cheapest(rest, prefill).let { it.first to fill(rest, it.second) }
             }
             val total = cost + width + RUN_COST
