@@ -151,7 +151,7 @@ def test_arguments_follow_the_default_marker_and_no_tests_found_is_a_failure(
     ran = machine.run("scripts/test -m slow 'tests/a b.py'", FOREWORD_SKIP_LINT="1")
     assert ran.returncode == 5
     [line] = [line for line in machine.notes.read_text().splitlines() if "pytest" in line]
-    markers = "-m not slow and not keras and not large and not browser"
+    markers = "-m not slow and not keras and not large and not browser and not android"
     assert line.endswith(f"{markers} -m slow tests/a b.py")
 
 
