@@ -100,9 +100,9 @@ kotlin() {
 # junit CLASS_PATH DIRECTORY: runs every class of the tests in the directory.
 junit() {
   local classes
-  mapfile -t classes < <(cd "$2" && find . -name "${TEST-*}Test.kt" | LC_ALL=C sort |
+  mapfile -t classes < <(cd "$2" && find . -name "${TEST:-*}Test.kt" | LC_ALL=C sort |
     sed -e 's|^\./||; s|\.kt$||; s|/|.|g')
-  ((${#classes[@]})) || die "found no test named ${TEST-*}Test in $2"
+  ((${#classes[@]})) || die "found no test named ${TEST:-*}Test in $2"
   java -Xmx3g -cp "$1" "${properties[@]}" org.junit.runner.JUnitCore "${classes[@]}"
 }
 

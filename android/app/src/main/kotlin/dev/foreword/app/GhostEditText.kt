@@ -92,8 +92,10 @@ class GhostEditText(context: Context, attributes: AttributeSet?) : EditText(cont
     }
 
     // Styles of another app's text would look like ours.
-    override fun onTextContextMenuItem(id: Int) =
-        super.onTextContextMenuItem(if (id == android.R.id.paste) android.R.id.pasteAsPlainText else id)
+    override fun onTextContextMenuItem(id: Int): Boolean {
+        val plain = if (id == android.R.id.paste) android.R.id.pasteAsPlainText else id
+        return super.onTextContextMenuItem(plain)
+    }
 
     override fun onDraw(canvas: Canvas) {
         super.onDraw(canvas)

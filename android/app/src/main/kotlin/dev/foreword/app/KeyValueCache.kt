@@ -23,9 +23,10 @@ class KeyValueCache(private val shape: Shape, private val slots: Int) {
         for (slot in 0 until slots) mask.putFloat(slot * 4, if (slot < length) 0f else HIDDEN)
     }
 
-    /** Stores the first [count] rows of slices [K, width, H] at slots [position] and on. */
-    fun write(position: Int, count: Int, width: Int, layer: Int, key: ByteBuffer, value: ByteBuffer) {
+    /** Stores the first [count] rows of a layer's slices [K, width, H] at slots [position]…. */
+    fun write(layer: Int, position: Int, count: Int, key: ByteBuffer, value: ByteBuffer) {
         val rowBytes = shape.headDim * itemBytes
+        val width = key.capacity() / (shape.kvHeads * rowBytes)
         for (head in 0 until shape.kvHeads) {
             val from = head * width * rowBytes
             val to = (head * slots + position) * rowBytes

@@ -15,7 +15,11 @@ import java.nio.ByteBuffer
  * that holds what an app on a phone looks at. Throws [EngineException] where LiteRT refuses the
  * model, or its signatures are not those that the manifest promises.
  */
-class LiteRtGraph(private val signatures: Signatures, promised: Shape, names: List<String>) : Graph {
+class LiteRtGraph(
+    private val signatures: Signatures,
+    promised: Shape,
+    names: List<String>,
+) : Graph {
     private val chosen = Chosen.of(names, promised.context)
     override val shape = promised.copy(context = chosen.slots)
     override val widths = Widths(prefill = listOfNotNull(chosen.prefill), verify = emptyList())
@@ -38,7 +42,7 @@ class LiteRtGraph(private val signatures: Signatures, promised: Shape, names: Li
             throw EngineException("the model could not be run: ${reasonOf(error)}")
         }
         for (layer in 0 until shape.layers) {
-            cache.write(position, tokens.size, chunk.width, layer, chunk.keys[layer], chunk.values[layer])
+            cache.write(layer, position, tokens.size, chunk.keys[layer], chunk.values[layer])
         }
         return chunk.logits?.let { read(it, tokens.size * shape.vocabulary) }
     }
@@ -65,8 +69,8 @@ class LiteRtGraph(private val signatures: Signatures, promised: Shape, names: Li
         val strange = (found.keys + promised.keys).sorted()
             .find { found[it] != promised[it]?.capacity() } ?: return
         throw EngineException(
-            "$side $strange of $signature has ${found[strange] ?: "no"} bytes, the manifest promises " +
-                "${promised[strange]?.capacity() ?: "none"}: convert the model again",
+            "$side $strange of $signature has ${found[strange] ?: "no"} bytes, the manifest " +
+                "promises ${promised[strange]?.capacity() ?: "none"}: convert the model again",
         )
     }
 

@@ -118,7 +118,8 @@ class Screen(private val root: View, private val model: EditorViewModel, importF
         editor.post { model.notice(Notice.Cleared) }
     }
 
-    private fun onTap(id: Int, act: () -> Unit) = root.findViewById<View>(id).setOnClickListener { act() }
+    private fun onTap(id: Int, act: () -> Unit) =
+        root.findViewById<View>(id).setOnClickListener { act() }
 
     private fun button(id: Int): Button = root.findViewById(id)
 

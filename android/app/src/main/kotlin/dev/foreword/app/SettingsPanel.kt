@@ -4,6 +4,7 @@ import android.view.View
 import android.widget.Button
 import android.widget.RadioButton
 import android.widget.RadioGroup
+import android.widget.RadioGroup.LayoutParams
 import android.widget.SeekBar
 import android.widget.Switch
 import android.widget.TextView
@@ -77,7 +78,7 @@ class SettingsPanel(root: View, private val model: EditorViewModel, importFiles:
                 if (ref.place == ModelRef.Place.IMPORTED) ref.name
                 else context.getString(R.string.built_in, ref.name)
             button.setOnClickListener { if (ref != model.state.options.model) model.choose(ref) }
-            models.addView(button, RadioGroup.LayoutParams.MATCH_PARENT, RadioGroup.LayoutParams.WRAP_CONTENT)
+            models.addView(button, LayoutParams.MATCH_PARENT, LayoutParams.WRAP_CONTENT)
         }
     }
 

@@ -282,7 +282,8 @@ class EditorViewModelTest {
     fun `what an earlier choice has to tell is not taken for the later one's`() {
         val go = CountDownLatch(1)
         val late: Opener = { _ -> go.await(); throw EngineException("too late") }
-        val scene = scene { Scene(FakeLibrary(FIRST to late, SECOND to { _ -> ScriptedSuggester() })) }
+        val library = FakeLibrary(FIRST to late, SECOND to { _ -> ScriptedSuggester() })
+        val scene = scene { Scene(library) }
         scene.model.choose(SECOND)
         go.countDown()
         scene.ready()

@@ -38,7 +38,9 @@ class ImportingTest {
         ChosenFile(name, size) { ByteArrayInputStream(bytes) }
 
     private fun bundle(model: ByteArray = this.model, manifest: ByteArray = manifest()) = listOf(
-        file("tokenizer.json", tokenizer), file("bundle.json", manifest), file("model.tflite", model),
+        file("tokenizer.json", tokenizer),
+        file("bundle.json", manifest),
+        file("model.tflite", model),
     )
 
     private fun refusal(files: List<ChosenFile>, cancelled: () -> Boolean = { false }): String {
@@ -65,7 +67,8 @@ class ImportingTest {
 
     @Test
     fun `a text graph is one file`() {
-        val made = models.import(listOf(file("autocomplete.tflite", model, size = null)), {}) { false }
+        val graph = file("autocomplete.tflite", model, size = null)
+        val made = models.import(listOf(graph), {}) { false }
         assertEquals("autocomplete.tflite", made.name)
         assertTrue(models.file(made.name).isFile)
     }
@@ -82,7 +85,8 @@ class ImportingTest {
 
     @Test
     fun `one for which there is no room, that cannot be read or is cancelled leaves nothing`() {
-        assertTrue("room" in refusal(bundle() .dropLast(1) + file("model.tflite", model, 1L shl 60)))
+        val large = file("model.tflite", model, size = 1L shl 60)
+        assertTrue("room" in refusal(bundle().dropLast(1) + large))
         val broken = ChosenFile("model.tflite", null) { throw IOException("gone") }
         assertTrue("gone" in refusal(bundle().dropLast(1) + broken))
         assertTrue("cancelled" in refusal(bundle()) { true })

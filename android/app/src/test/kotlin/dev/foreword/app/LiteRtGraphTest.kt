@@ -85,7 +85,8 @@ private class FakeSignatures(
     }
 
     private fun put(buffer: ByteBuffer, at: Int, number: Int) {
-        if (itemBytes == 1) buffer.put(at, number.toByte()) else buffer.putFloat(at, number.toFloat())
+        if (itemBytes == 1) buffer.put(at, number.toByte())
+        else buffer.putFloat(at, number.toFloat())
     }
 
     private fun get(buffer: ByteBuffer, at: Int) =
@@ -157,7 +158,8 @@ class LiteRtGraphTest {
         assertTrue(missing.message!!, "prefill_4" in missing.message!!)
         for ((promised, wrong) in listOf(shape(32) to null, shape(16) to "input_pos")) {
             val error = assertThrows(EngineException::class.java) {
-                LiteRtGraph(FakeSignatures(shape(16), signatures, wrong), promised, listOf("decode"))
+                val fake = FakeSignatures(shape(16), signatures, wrong)
+                LiteRtGraph(fake, promised, listOf("decode"))
             }
             assertTrue(error.message!!, "manifest promises" in error.message!!)
         }

@@ -32,7 +32,7 @@ class ScreenTest {
     private lateinit var screen: Screen
     private val editor get() = screen.editor
 
-    private fun show(scene: Scene, qualifiers: String = "+w411dp-h731dp-420dpi", scale: Float = 1f) {
+    private fun show(scene: Scene, qualifiers: String = USUAL, scale: Float = 1f) {
         RuntimeEnvironment.setQualifiers(qualifiers)
         RuntimeEnvironment.setFontScale(scale)
         this.scene = scene
@@ -223,7 +223,8 @@ class ScreenTest {
             Triple("sideways", "+w731dp-h411dp-land-notnight-420dpi", 1f),
             Triple("korean-night", "+ko-w360dp-h640dp-port-night-320dpi", 1f),
         )) {
-            show(Scene { _, _ -> found("a truth universally acknowledged") }.ready(), qualifiers, scale)
+            val scene = Scene { _, _ -> found("a truth universally acknowledged") }
+            show(scene.ready(), qualifiers, scale)
             type("It is ")
             picture(name)
             // What a keyboard leaves.
@@ -232,6 +233,10 @@ class ScreenTest {
             assertTrue("$name: ${editor.height}", editor.height >= letters)
             scene.model.close()
         }
+    }
+
+    private companion object {
+        const val USUAL = "+w411dp-h731dp-420dpi"
     }
 
     private fun views(view: View): List<View> =

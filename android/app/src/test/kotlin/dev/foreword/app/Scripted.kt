@@ -84,7 +84,8 @@ class Scene(val library: FakeLibrary, val memory: FakeMemory = FakeMemory()) {
 
     constructor(suggester: Suggester) : this(FakeLibrary(FIRST to { _ -> suggester }))
 
-    constructor(answer: (Request, (String) -> Unit) -> Suggestions) : this(ScriptedSuggester(answer))
+    constructor(answer: (Request, (String) -> Unit) -> Suggestions) :
+        this(ScriptedSuggester(answer))
 
     init {
         model.observer = { states.add(it) }
