@@ -26,7 +26,7 @@ JSON = {"content-type": "application/json"}
 @pytest.fixture(scope="module")
 def locked(tiny: Tokenizer) -> Iterator[Serving]:
     """A server with a key, a name of its own and a site that may ask."""
-    access = Access(KEY, ("foreword.test",), ("https://friend.test",), 10_000, 0.5)
+    access = Access(KEY, ("foreword.test",), ("https://friend.test",), 10_000, 2.0)
     with serving(opens(BookModel(tiny, BOOK)), access=access) as running:
         yield running
 

@@ -16,7 +16,12 @@ def test_every_answer_is_a_documented_one(real: Serving) -> None:
     assert len(operations) > 7
     for operation in operations:
 
-        @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=25,
+            derandomize=True,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
         @given(case=operation.as_strategy())
         def answers(case: Case) -> None:
             # What a schema allows may be refused all the same: a penalty, a text, a length.
