@@ -16,13 +16,16 @@ from starlette.types import ASGIApp
 
 from foreword.errors import ForewordError
 from foreword.server import llama, openai, pages, suggest
+from foreword.server.bodies import schemas
 from foreword.server.failures import ApiError, as_api_error
 from foreword.server.guards import Access, Guards
 from foreword.server.metrics import Metrics
-from foreword.server.protocol import ERRORS
+from foreword.server.protocol import ERRORS, CompletionRequest, SuggestRequest
+from foreword.server.protocol_llama import InfillRequest, LlamaRequest
 from foreword.server.running import ClientGone
 from foreword.server.served import Served, Site
 
+_REQUESTS = (CompletionRequest, SuggestRequest, InfillRequest, LlamaRequest)
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CODES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
 _CLIENT_GONE = 499  # nginx's; nobody reads it
@@ -79,6 +82,7 @@ class _Documented(FastAPI):
                 operation["responses"].pop("422", None)
         for name in ("HTTPValidationError", "ValidationError"):
             document["components"]["schemas"].pop(name, None)
+        document["components"]["schemas"] |= schemas(_REQUESTS)
         return document
 
 

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from foreword.completion.suggestion import Suggestions
 from foreword.engine.engine import StreamStats
 from foreword.engine.sampling import SamplingParams
+from foreword.server.bodies import described, read
 from foreword.server.failures import as_api_error
 from foreword.server.generate import Begun, Piece, Prompt, Wanted, continuations
 from foreword.server.protocol import ERRORS, EVENTS, Health
@@ -43,8 +44,14 @@ def routes(served: Served) -> APIRouter:
         served.check_ready()
         return JSONResponse(_props(served.worker()))
 
-    @router.post("/infill", response_model=LlamaAnswer, responses=ERRORS | _ANSWER)
-    async def infill(asked: InfillRequest, request: Request) -> Response:
+    @router.post(
+        "/infill",
+        response_model=LlamaAnswer,
+        responses=ERRORS | _ANSWER,
+        openapi_extra=described(InfillRequest),
+    )
+    async def infill(request: Request) -> Response:
+        asked = await read(request, InfillRequest)
         worker = served.worker()
         text = asked.input_prefix + asked.prompt
         if asked.n_predict == 0:  # llama.vim and llama.vscode: compute what will be asked about
@@ -58,8 +65,14 @@ def routes(served: Served) -> APIRouter:
         answer = items[-1] if items else Suggestions()
         return _infilled(asked, worker, answer)
 
-    @router.post("/completion", response_model=LlamaAnswer, responses=ERRORS | _ANSWER)
-    async def completion(asked: LlamaRequest, request: Request) -> Response:
+    @router.post(
+        "/completion",
+        response_model=LlamaAnswer,
+        responses=ERRORS | _ANSWER,
+        openapi_extra=described(LlamaRequest),
+    )
+    async def completion(request: Request) -> Response:
+        asked = await read(request, LlamaRequest)
         worker = served.worker()
         prompts, wanted = _prompts(asked, worker), _wanted(asked)
         text = prompts[0] if isinstance(prompts[0], str) else ""

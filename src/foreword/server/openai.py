@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from foreword.engine.generation import FinishReason
 from foreword.engine.sampling import SamplingParams
+from foreword.server.bodies import described, read
 from foreword.server.failures import ApiError, as_api_error, no_model, unsupported
 from foreword.server.generate import Begun, Piece, Prompt, Wanted, continuations
 from foreword.server.protocol import (
@@ -61,8 +62,10 @@ def routes(served: Served) -> APIRouter:
         "/completions",
         response_model=CompletionAnswer,
         responses=ERRORS | {200: {"content": EVENTS, "description": "The completion."}},
+        openapi_extra=described(CompletionRequest),
     )
-    async def completions(asked: CompletionRequest, request: Request) -> Response:
+    async def completions(request: Request) -> Response:
+        asked = await read(request, CompletionRequest)
         worker = served.worker(asked.model)
         prompts, wanted = _prompts(asked), _wanted(asked)
         first = prompts[0] if isinstance(prompts[0], str) else ""

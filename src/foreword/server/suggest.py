@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from foreword.completion.suggestion import Policy, Suggestions
+from foreword.server.bodies import described, read
 from foreword.server.failures import ApiError, as_api_error
 from foreword.server.protocol import ERRORS, EVENTS, SuggestAnswer, SuggestRequest
 from foreword.server.running import events, streamed, unless_gone
@@ -27,8 +28,10 @@ def routes(served: Served) -> APIRouter:
         "/suggest",
         response_model=SuggestAnswer,
         responses=ERRORS | {200: {"content": EVENTS, "description": "The suggestions."}},
+        openapi_extra=described(SuggestRequest),
     )
-    async def suggest(asked: SuggestRequest, request: Request) -> Response:
+    async def suggest(request: Request) -> Response:
+        asked = await read(request, SuggestRequest)
         worker = served.worker(asked.model)
         work = suggestion(asked.text, asked.suffix, _policy(asked, served.policy))
         found = events(worker, work, asked.text, asked.session, supersedes=True)
