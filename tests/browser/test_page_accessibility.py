@@ -63,7 +63,8 @@ def violations(desk: Desk) -> list[str]:
     # A colour on its way to another is neither.
     desk.page.evaluate(
         """() => Promise.all(document.getAnimations()
-          .filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => {})))"""
+          .filter((one) => one instanceof CSSTransition)
+          .map((one) => one.finished.catch(() => {})))"""
     )
     found = desk.page.evaluate("rules => axe.run({ runOnly: rules })", RULES)
     return [
