@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foreword.cli.console import QuietOption, guarded, note
-from foreword.cli.models import is_text_graph, ready
+from foreword.cli.models import is_text_graph, opened, ready
 from foreword.cli.suggestions import ConfidenceOption, SafetyOption
 from foreword.errors import ForewordError, UsageError
 
@@ -158,16 +158,8 @@ def _places(models: list[str] | None, quiet: bool) -> dict[str, Path]:
 
 
 def _opener(place: Path, threads: int | None) -> Callable[[], LanguageModel]:
-    def open_() -> LanguageModel:
-        if place.is_dir():
-            from foreword.engine.load import load
-
-            return load(place, threads)
-        from foreword.text_graph import TextGraph
-
-        return TextGraph(place, threads)
-
-    return open_
+    # Absolute: a plain name would mean a stored bundle first.
+    return lambda: opened(str(place.absolute()), threads, quiet=True)[0]
 
 
 def _site(places: dict[str, Path], safety: str) -> Site:

@@ -88,9 +88,7 @@ class _Documented(FastAPI):
 
 async def _failed(request: Request, error: Exception) -> Response:
     failure = as_api_error(error)
-    openai_ = request.url.path.startswith("/v1/")
-    body = failure.as_json() if openai_ else failure.as_llama_json()
-    return JSONResponse(body, failure.status, failure.headers)
+    return JSONResponse(failure.body(request.url.path), failure.status, failure.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -98,7 +96,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = error.errors()
     first = errors[0]
-    place = [str(part) for part in first["loc"] if part != "body"]
+    place = [str(part) for part in first["loc"]]
     name = place[0] if place and place[0].isidentifier() else None
     if first["type"] == "extra_forbidden":
         message = f"Unrecognized request argument supplied: {'.'.join(place):.100}"
@@ -115,11 +113,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = _CODES.get(error.status_code)
-    detail = str(error.detail)
-    if error.status_code == 400:  # FastAPI's own, for what no decoder takes
-        code, detail = "invalid_request", "the body is not valid JSON in UTF-8"
-    failure = ApiError(error.status_code, detail, code)
+    failure = ApiError(error.status_code, str(error.detail), _CODES.get(error.status_code))
     failure.headers |= error.headers or {}
     return await _failed(request, failure)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from foreword.errors import EngineError, ForewordError, PromptError, RefusedError, UsageError
+from foreword.errors import ForewordError, PromptError, RefusedError, UsageError
 
 
 class ApiError(Exception):
@@ -27,6 +27,10 @@ class ApiError(Exception):
                 "code": self.code,
             }
         }
+
+    def body(self, path: str) -> dict[str, Any]:
+        """Return the body for a route, in the shape that its API has for it."""
+        return self.as_json() if path.startswith("/v1/") else self.as_llama_json()
 
     def as_llama_json(self) -> dict[str, Any]:
         """Return the body as llama.cpp's own routes have it."""
@@ -87,6 +91,6 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, PromptError):
         code = "context_length_exceeded" if "the context holds" in str(error) else "invalid_prompt"
         return ApiError(400, str(error), code, "prompt")
-    if isinstance(error, EngineError | ForewordError):
+    if isinstance(error, ForewordError):
         return ApiError(500, str(error), "engine_error")
     return ApiError(500, "the server failed at this request; its log says where", "server_error")

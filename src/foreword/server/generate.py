@@ -13,6 +13,7 @@ from foreword.engine.generation import FinishReason, Step
 from foreword.engine.sampling import SamplingParams, likeliest, log_probability
 from foreword.errors import RefusedError
 from foreword.server.failures import unsupported
+from foreword.server.seats import Seat
 from foreword.server.worker import Emit, Job, Work
 
 Prompt = str | list[int]
@@ -59,8 +60,8 @@ class Wanted:
 def continuations(prompts: Sequence[Prompt], wanted: Wanted) -> Work:
     """Return work that emits a Begun for each prompt and its Pieces, choice by choice."""
 
-    def work(seat_: object, job: Job, emit: Emit) -> Iterator[None]:
-        run = _Run(job, emit, wanted)
+    def work(seat: Seat, job: Job, emit: Emit) -> Iterator[None]:
+        run = _Run(seat, job, emit, wanted)
         for number, prompt in enumerate(prompts):
             yield from run.prompt(prompt, number * wanted.choices)
 
@@ -68,9 +69,8 @@ def continuations(prompts: Sequence[Prompt], wanted: Wanted) -> Work:
 
 
 class _Run:
-    def __init__(self, job: Job, emit: Emit, wanted: Wanted) -> None:
-        assert job.seat is not None
-        self._completer = job.seat.completer
+    def __init__(self, seat: Seat, job: Job, emit: Emit, wanted: Wanted) -> None:
+        self._completer = seat.completer
         self._model = self._completer.model
         self._job, self._emit, self._wanted = job, emit, wanted
 

@@ -172,8 +172,7 @@ class _Body:
 
 
 async def _refuse(error: ApiError, scope: Scope, send: Send) -> None:
-    openai = scope["path"].startswith("/v1/")
-    body = json.dumps(error.as_json() if openai else error.as_llama_json()).encode()
+    body = json.dumps(error.body(scope["path"])).encode()
     headers = {"content-type": "application/json", "content-length": str(len(body))}
     if error.status in (408, 413):
         headers["connection"] = "close"  # what is left of the body is not read

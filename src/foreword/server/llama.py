@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from importlib import metadata
@@ -16,10 +15,10 @@ from foreword.engine.engine import StreamStats
 from foreword.engine.sampling import SamplingParams
 from foreword.server.bodies import described, read
 from foreword.server.failures import as_api_error
-from foreword.server.generate import Begun, Piece, Prompt, Wanted, continuations
+from foreword.server.generate import Piece, Prompt, Wanted, continuations
 from foreword.server.protocol import ERRORS, EVENTS, Health
 from foreword.server.protocol_llama import InfillRequest, LlamaAnswer, LlamaRequest, Props, only
-from foreword.server.running import events, streamed, unless_gone
+from foreword.server.running import event, events, streamed, unless_gone
 from foreword.server.served import Served
 from foreword.server.suggest import suggestion
 from foreword.server.worker import Worker
@@ -80,8 +79,8 @@ def routes(served: Served) -> APIRouter:
         answer = _Answer(asked, worker)
         if not asked.stream:
             return JSONResponse(await unless_gone(request, answer.whole(found)))
-        begun = await anext(found)
-        return streamed(answer.stream(begun, found))
+        await anext(found)  # that it has begun: what is refused before is no event
+        return streamed(answer.stream(found))
 
     return router
 
@@ -118,8 +117,6 @@ def _infilled(asked: InfillRequest, worker: Worker, found: Suggestions) -> Respo
         predicted=count,
         predicted_ms=found.latency_ms,
     )
-    if found.refused is not None:
-        worker.metrics.refused.labels(found.refused).inc()
     answer = {
         "content": content,
         "stop": True,
@@ -140,7 +137,7 @@ def _infilled(asked: InfillRequest, worker: Worker, found: Suggestions) -> Respo
         return JSONResponse(wanted)
 
     async def one() -> AsyncIterator[dict[str, str]]:
-        yield {"data": json.dumps(wanted, ensure_ascii=False)}
+        yield event(wanted)
 
     return streamed(one())
 
@@ -196,9 +193,7 @@ class _Answer:
             answer["completion_probabilities"] = probabilities
         return only(answer, self._asked.response_fields)
 
-    async def stream(
-        self, begun: Begun, found: AsyncIterator[Any]
-    ) -> AsyncIterator[dict[str, str]]:
+    async def stream(self, found: AsyncIterator[Any]) -> AsyncIterator[dict[str, str]]:
         """Yield the events of the answer."""
         try:
             async for item in found:
@@ -210,9 +205,9 @@ class _Answer:
                     answer |= {**self._end(item), "tokens": []}
                 elif not item.text:
                     continue
-                yield {"data": json.dumps(answer, ensure_ascii=False)}
+                yield event(answer)
         except Exception as error:
-            yield {"data": json.dumps(as_api_error(error).as_llama_json())}
+            yield event(as_api_error(error).as_llama_json())
 
     def _end(self, last: Piece) -> dict[str, Any]:
         stats = last.stats or StreamStats(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from foreword.completion.suggestion import Suggestions
 from foreword.engine.engine import StreamStats
 from foreword.engine.generation import FinishReason
 
@@ -70,6 +71,12 @@ class Metrics:
         self.tokens.labels("generated").inc(stats.generated_tokens)
         if finish == "refused":
             self.refused.labels("output").inc()
+
+    def count_suggestions(self, found: Suggestions) -> None:
+        """Count the tokens that suggestions took, and a refusal."""
+        self.tokens.labels("computed").inc(found.computed_tokens)
+        if found.refused is not None:
+            self.refused.labels(found.refused).inc()
 
     def text(self) -> bytes:
         """Return everything in Prometheus's text format."""

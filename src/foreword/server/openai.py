@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -25,7 +24,7 @@ from foreword.server.protocol import (
     ModelCard,
     ModelList,
 )
-from foreword.server.running import events, streamed, unless_gone
+from foreword.server.running import event, events, streamed, unless_gone
 from foreword.server.served import Served
 
 _FINISH: dict[FinishReason, str] = {
@@ -159,12 +158,12 @@ class _Answer:
             async for item in found:
                 for choice in self._choices(item):
                     if choice["text"] or choice["finish_reason"] or choice["logprobs"]:
-                        yield _event({**self._head, "choices": [choice], **usage})
+                        yield event({**self._head, "choices": [choice], **usage})
         except Exception as error:
-            yield _event(as_api_error(error).as_json())
+            yield event(as_api_error(error).as_json())
             return
         if usage:
-            yield _event({**self._head, "choices": [], "usage": self._counted()})
+            yield event({**self._head, "choices": [], "usage": self._counted()})
         yield {"data": "[DONE]"}
 
     def _counted(self) -> dict[str, int]:
@@ -215,7 +214,3 @@ def _extend(old: dict[str, Any], new: dict[str, Any]) -> None:
     for name, values in new["logprobs"].items():
         if values is not None:
             old["logprobs"][name] += values
-
-
-def _event(document: dict[str, Any]) -> dict[str, str]:
-    return {"data": json.dumps(document, ensure_ascii=False, separators=(",", ":"))}

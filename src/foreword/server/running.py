@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
+from foreword.completion.suggestion import Suggestions
 from foreword.server.generate import Piece
 from foreword.server.worker import End, Job, Work, Worker
 
@@ -43,11 +45,18 @@ async def events(
         while not isinstance(item := await queue.get(), End):
             if isinstance(item, Piece) and item.stats is not None:
                 worker.metrics.count(item.stats, item.finish)
+            elif isinstance(item, Suggestions) and not item.cancelled:
+                worker.metrics.count_suggestions(item)
             yield item
         if item.error is not None:
             raise item.error
     finally:
         job.cancel()
+
+
+def event(document: dict[str, Any]) -> dict[str, str]:
+    """Return a server-sent event of a JSON document."""
+    return {"data": json.dumps(document, ensure_ascii=False, separators=(",", ":"))}
 
 
 def streamed(found: AsyncIterator[dict[str, str]]) -> Response:

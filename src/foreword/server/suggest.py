@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ from foreword.completion.suggestion import Policy, Suggestions
 from foreword.server.bodies import described, read
 from foreword.server.failures import ApiError, as_api_error
 from foreword.server.protocol import ERRORS, EVENTS, SuggestAnswer, SuggestRequest
-from foreword.server.running import events, streamed, unless_gone
+from foreword.server.running import event, events, streamed, unless_gone
 from foreword.server.seats import Seat
 from foreword.server.served import Served
 from foreword.server.worker import Emit, Job, Work, Worker
@@ -36,7 +35,7 @@ def routes(served: Served) -> APIRouter:
         work = suggestion(asked.text, asked.suffix, _policy(asked, served.policy))
         found = events(worker, work, asked.text, asked.session, supersedes=True)
         if not asked.stream:
-            return JSONResponse(await unless_gone(request, whole(found, worker)))
+            return JSONResponse(await unless_gone(request, _whole(found, worker)))
         begun = await anext(found, None)
         return streamed(_stream(begun, found, worker))
 
@@ -56,22 +55,19 @@ def suggestion(text: str, suffix: str, policy: Policy) -> Work:
     return work
 
 
-async def whole(found: AsyncIterator[Any], worker: Worker) -> dict[str, Any]:
+async def _whole(found: AsyncIterator[Any], worker: Worker) -> dict[str, Any]:
     """Return the answer when it is there."""
     last: Any = None
     async for item in found:
         last = item
-    return as_json(last if isinstance(last, Suggestions) else None, worker)
+    return _as_json(last if isinstance(last, Suggestions) else None, worker)
 
 
-def as_json(found: Suggestions | None, worker: Worker) -> dict[str, Any]:
+def _as_json(found: Suggestions | None, worker: Worker) -> dict[str, Any]:
     """Return an answer as it travels; None, and what was called off, is superseded."""
     superseded = found is None or found.cancelled
     if found is None or superseded:
         found = Suggestions()
-    if found.refused is not None:
-        worker.metrics.refused.labels(found.refused).inc()
-    worker.metrics.tokens.labels("computed").inc(found.computed_tokens)
     return {
         "model": worker.name,
         "items": [
@@ -100,14 +96,14 @@ async def _stream(
     try:
         while item is not None:
             if isinstance(item, str):
-                yield _event({"text": item})
+                yield event({"text": item})
             else:
                 last = item
             item = await anext(found, None)
     except Exception as error:
-        yield _event(as_api_error(error).as_json())
+        yield event(as_api_error(error).as_json())
         return
-    yield _event({**as_json(last, worker), "done": True})
+    yield event({**_as_json(last, worker), "done": True})
 
 
 def _policy(asked: SuggestRequest, usual: Policy) -> Policy:
@@ -122,7 +118,3 @@ def _policy(asked: SuggestRequest, usual: Policy) -> Policy:
         temperature=asked.temperature,
         seed=asked.seed,
     )
-
-
-def _event(document: dict[str, Any]) -> dict[str, str]:
-    return {"data": json.dumps(document, ensure_ascii=False, separators=(",", ":"))}
