@@ -10,7 +10,8 @@ import numpy as np
 from foreword.bundle.store import open_bundle
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.cache import FloatArray
-from foreword.engine.engine import Cancel, StreamStats
+from foreword.engine.engine import Cancel
+from foreword.engine.forward import StreamStats
 from foreword.engine.generation import Step
 from foreword.engine.sampling import SamplingParams
 from tiny import write_tiny_bundle
@@ -52,7 +53,9 @@ class BookModel:
     def close(self) -> None:
         pass
 
-    def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
+    def logits(
+        self, token_ids: Sequence[int], cancel: Cancel | None = None, guesses: int = 0
+    ) -> FloatArray | None:
         self.stats = StreamStats(len(token_ids), computed_tokens=1)
         self.calls += 1
         if cancel is not None and cancel.is_set():

@@ -20,7 +20,8 @@ from foreword.completion.safety import load_filter
 from foreword.completion.session import Session
 from foreword.completion.suggestion import Policy, Suggestions
 from foreword.engine.cache import FloatArray
-from foreword.engine.engine import Cancel, StreamStats
+from foreword.engine.engine import Cancel
+from foreword.engine.forward import StreamStats
 
 Json = dict[str, Any]
 
@@ -63,7 +64,9 @@ class FixedModel(BookModel):
         head = [] if self.first_token is None else [self.first_token]
         return [*head, *self.tokenizer.encode(text)]
 
-    def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
+    def logits(
+        self, token_ids: Sequence[int], cancel: Cancel | None = None, guesses: int = 0
+    ) -> FloatArray | None:
         self.stats = StreamStats(len(token_ids), computed_tokens=1)
         if cancel is not None and cancel.is_set():
             return None

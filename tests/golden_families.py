@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foreword.engine.runtime import LiteRtGraph
+from foreword.engine.forward import Forward, StreamStats
+from foreword.engine.litert_graph import LiteRtGraph
+from foreword.engine.speculate import Drafter
 from foreword.families.find import find_family
 from foreword.graph.decoder import build
 from foreword.graph.description import GraphShape
@@ -66,14 +68,34 @@ def assert_logits(
             "verify": _apart(graph, tokens, expected, []),
             "decode": _apart_step_by_step(graph, tokens, expected),
         }
+        assert_guesses_change_nothing(graph, tokens)
     finally:
         graph.close()
     print(f"{name}: {', '.join(f'{way} {value:.1e}' for way, value in apart.items())}")
     assert max(apart.values()) <= TOLERANCE, apart
 
 
+def assert_guesses_change_nothing(
+    graph: LiteRtGraph, tokens: list[int], prompts: int = 16, new: int = 24
+) -> int:
+    """Continue beginnings of a text with and without guesses; return how many were right."""
+    plain, guessing, stats = Forward(graph), Forward(graph, Drafter()), StreamStats(0)
+    for end in np.linspace(2, len(tokens), prompts).astype(int):
+        said = []
+        for forward in (plain, guessing):
+            forward.forget()
+            text = tokens[:end]
+            while len(text) < min(end + new, graph.context):
+                logits = forward.logits(text, stats, lambda: False, useful=8)
+                assert logits is not None
+                text.append(int(logits.argmax()))
+            said.append(text)
+        assert said[0] == said[1]
+    return stats.guessed_right
+
+
 def _compiled(decoder: Decoder, directory: Path, context: int) -> LiteRtGraph:
-    shape = GraphShape(context, prefill=(4, 16, 32), verify=(8,))
+    shape = GraphShape(context, prefill=(4, 16, 32))
     path = directory / "model.tflite"
     with path.open("wb") as file:
         build(decoder, shape, encoder("float32")).write(file)

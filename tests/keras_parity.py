@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from foreword.engine.runtime import LiteRtGraph
+from foreword.engine.litert_graph import LiteRtGraph
 from foreword.families.find import find_family
 from foreword.graph.decoder import build
 from foreword.graph.description import GraphShape
@@ -78,7 +78,7 @@ def read(backbone: Any, directory: Path) -> tuple[str, Decoder]:
 
 def compiled(decoder: Decoder, directory: Path, context: int = CONTEXT) -> LiteRtGraph:
     """Build a decoder in float32 and load it."""
-    shape = GraphShape(context, prefill=(4, 32), verify=(8,), shorter=(context // 2,))
+    shape = GraphShape(context, prefill=(4, 32), verify=(8,))
     path = directory / "model.tflite"
     with path.open("wb") as file:
         build(decoder, shape, encoder("float32")).write(file)

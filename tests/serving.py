@@ -40,7 +40,9 @@ class Gated(BookModel):
         super().__init__(tokenizer, BOOK)
         self.gate, self.begun = threading.Event(), threading.Event()
 
-    def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
+    def logits(
+        self, token_ids: Sequence[int], cancel: Cancel | None = None, guesses: int = 0
+    ) -> FloatArray | None:
         self.begun.set()
         assert self.gate.wait(60)
         return super().logits(token_ids, cancel)
@@ -54,7 +56,9 @@ class Endless(BookModel):
         self.steps, self.reached = 0, threading.Event()
         self._letter = tokenizer.encode(",")[0]
 
-    def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
+    def logits(
+        self, token_ids: Sequence[int], cancel: Cancel | None = None, guesses: int = 0
+    ) -> FloatArray | None:
         self.steps += 1
         if self.steps == 10:
             self.reached.set()

@@ -7,7 +7,7 @@ from pathlib import Path
 import foreword
 from foreword.bundle.manifest import Shape
 from foreword.engine.engine import Engine
-from foreword.engine.runtime import LiteRtGraph
+from foreword.engine.litert_graph import LiteRtGraph
 from foreword.graph.description import GraphShape
 from foreword.graph.spec import DecoderSpec
 from tiny_gguf import TinyGguf, write_tiny_gguf
@@ -59,5 +59,6 @@ def graph_of_spec(path: Path, spec: DecoderSpec, shape: GraphShape) -> LiteRtGra
         head_dim=spec.attention.head_dim,
         vocabulary=spec.embedding.vocabulary,
         context=shape.context,
+        resizable=True,
     )
     return LiteRtGraph(path, described, tuple(s.name for s in shape.signatures), 1, None)

@@ -47,7 +47,6 @@ Progress = Callable[[str, int, int], None]
 
 _REFERENCE = "float32"
 _SHORTEST_CONTEXT = 16
-_SHORTEST_CACHE = 8  # slots
 _WIDEST_CHUNK = 1024
 
 
@@ -261,12 +260,7 @@ def _graph_shape(context: int, prefill: Sequence[int]) -> GraphShape:
     fitting = tuple(width for width in widths if width <= context)
     if not fitting:
         raise UsageError(f"prefill: no width fits the context of {context} tokens: {widths}")
-    return GraphShape(context, prefill=fitting, shorter=_shorter(context))
-
-
-def _shorter(context: int) -> tuple[int, ...]:
-    """Return a quarter and a half of the context: few lengths, as each takes time to load."""
-    return tuple(slots for slots in (context // 4, context // 2) if slots >= _SHORTEST_CACHE)
+    return GraphShape(context, prefill=fitting)
 
 
 def _check_context(spec: DecoderSpec, shape: GraphShape) -> None:
@@ -299,6 +293,7 @@ def _manifest(model: SourceModel, shape: GraphShape, cache_dtype: str) -> Manife
             vocabulary=spec.embedding.vocabulary,
             context=shape.context,
             cache_dtype=cache_dtype,
+            resizable=True,
         ),
         recipe="",
         signatures=tuple(signature.name for signature in shape.signatures),

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from foreword.bundle.home import device_dir
-from foreword.bundle.manifest import MODEL_NAME, TOKENIZER_NAME, Manifest, split_signature
+from foreword.bundle.manifest import MODEL_NAME, TOKENIZER_NAME, Manifest
 from foreword.bundle.store import Bundle, open_bundle, write_bundle
 from foreword.errors import BundleError, OutputError, UnsupportedModelError
 from foreword.graph.subset import write_subset
@@ -26,7 +26,7 @@ _LARGEST_MODEL_BYTES = 500_000_000
 # On a phone every step copies the cache, and the app looks back 50 words at most.
 _PHONE_SLOTS = 128
 # Part of the names of kept forms: one made by older rules is made anew.
-_FORM = "browser1"
+_FORM = "browser2"
 
 
 def obstacle(manifest: Manifest) -> str | None:
@@ -65,10 +65,8 @@ def export_phone(source: Bundle, destination: Path, replace: bool = False) -> Bu
 
     Raises BundleError for a damaged bundle, OutputError when `destination` cannot be written.
     """
-    context = source.manifest.shape.context
-    split = [split_signature(name, context) for name in source.manifest.signatures]
-    lengths = sorted(slots for slots, name in split if name == "decode")
-    slots = next((length for length in lengths if length >= _PHONE_SLOTS), context)
+    shape = source.manifest.shape
+    slots = min(_PHONE_SLOTS, shape.context) if shape.resizable else shape.context
     return _export(source, destination, _chunk(source.manifest, slots), slots, replace)
 
 
@@ -128,9 +126,8 @@ def _chunk(manifest: Manifest, slots: int) -> Sequence[int]:
     """The width of the prefill chunk to keep: the widest that is not too wide; none if none is."""
     widths = []
     for name in manifest.signatures:
-        length, chunk = split_signature(name, manifest.shape.context)
-        kind, _, width = chunk.partition("_")
-        if kind == "prefill" and length == slots:
+        kind, _, width = name.partition("_")
+        if kind == "prefill" and int(width) <= slots:
             widths.append(int(width))
     fitting = [width for width in widths if width <= _WIDEST_CHUNK]
     return (max(fitting),) if fitting else tuple(sorted(widths)[:1])

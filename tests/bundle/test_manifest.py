@@ -17,7 +17,6 @@ from foreword.bundle.manifest import (
     Provenance,
     Shape,
     SpecialTokens,
-    split_signature,
 )
 from foreword.errors import BundleError
 
@@ -160,7 +159,9 @@ def test_a_format_version_is_a_positive_whole_number(version: object) -> None:
     assert "'format_version'" in refusal(altered("format_version", version))
 
 
-@pytest.mark.parametrize("key", [key for key in document() if key != "quantization"])
+@pytest.mark.parametrize(
+    "key", [key for key in document() if key not in ("quantization", "resizable")]
+)
 def test_no_key_may_be_missing(key: str) -> None:
     assert f"'{key}'" in refusal(altered(key, ABSENT))
 
@@ -429,16 +430,16 @@ def test_a_truncated_manifest_is_refused(length: int) -> None:
         refusal(whole[:length])
 
 
-def test_signatures_of_shorter_caches_are_accepted_and_split() -> None:
+def test_signatures_of_shorter_caches_are_accepted() -> None:
     names = ["decode", "verify_8", "s64_decode", "s64_verify_8"]
     manifest = Manifest.from_json(altered("signatures", names), PATH)
     assert manifest.signatures == tuple(names)
-    assert [split_signature(name, 512) for name in names] == [
-        (512, "decode"),
-        (512, "verify_8"),
-        (64, "decode"),
-        (64, "verify_8"),
-    ]
+
+
+def test_a_bundle_that_does_not_say_so_is_not_resizable() -> None:
+    document = json.loads(MANIFEST.to_json())
+    del document["resizable"]
+    assert not Manifest.from_json(json.dumps(document), PATH).shape.resizable
 
 
 @pytest.mark.parametrize("name", ["s512_decode", "s100000_decode", "s0_decode", "s_decode"])

@@ -6,13 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foreword.bundle.manifest import Shape
-from foreword.engine.cache import HIDDEN, Cache, Caches
+from foreword.engine.cache import HIDDEN, STEP, Cache, slots_for
 
-LAYERS, HEADS, SIZE, LENGTHS = 2, 2, 4, (8, 16, 32)
-
-
-def caches() -> Caches:
-    return Caches([make(slots) for slots in reversed(LENGTHS)])
+LAYERS, HEADS, SIZE, CONTEXT = 2, 2, 4, 5 * STEP + 7
 
 
 def make(slots: int, layers: int = LAYERS, heads: int = HEADS, size: int = SIZE) -> Cache:
@@ -27,42 +23,36 @@ def slices(tokens: list[int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(
-    texts=st.lists(
-        st.tuples(st.integers(0, 20), st.lists(st.integers(1, 99), min_size=1, max_size=12)),
-        min_size=1,
-        max_size=8,
-    )
+    text=st.lists(st.integers(1, 99), min_size=1, max_size=40),
+    kept=st.integers(0, 40),
+    slots=st.integers(0, 60),
 )
-def test_whatever_is_written_and_rewound_the_text_is_in_the_cache_it_runs_on(
-    texts: list[tuple[int, list[int]]],
+def test_what_is_kept_is_in_the_cache_of_another_length(
+    text: list[int], kept: int, slots: int
 ) -> None:
-    held, text = caches(), []
-    for keep, new in texts:
-        position = min(keep, len(text))
-        text = [*text[:position], *new]
-        cache = held.hold(position, len(text), LENGTHS)
-        keys, values = slices(text[:position])
-        np.testing.assert_array_equal(cache.keys[:, :, :position], keys)
-        np.testing.assert_array_equal(cache.values[:, :, :, :position], values.swapaxes(2, 3))
-        cache.write(position, *slices(new))
-        assert cache.slots >= len(text)
+    cache = make(48)
+    cache.write(0, *slices(text))
+    kept = min(kept, len(text))
+    other = cache.resized(kept + slots, kept)
+    keys, values = slices(text[:kept])
+    assert other.slots == kept + slots
+    np.testing.assert_array_equal(other.keys[:, :, :kept], keys)
+    np.testing.assert_array_equal(other.values[:, :, :, :kept], values.swapaxes(2, 3))
+    assert not other.keys[:, :, kept:].any()
+    assert not other.values[:, :, :, kept:].any()
 
 
-def test_a_text_goes_to_the_shortest_cache_that_holds_it() -> None:
-    held = caches()
-    assert [held.hold(0, end, LENGTHS).slots for end in (1, 8, 9, 32, 5)] == [8, 8, 16, 32, 8]
+@given(tokens=st.integers(1, CONTEXT), current=st.integers(0, CONTEXT))
+def test_a_cache_is_long_enough_and_not_much_longer(tokens: int, current: int) -> None:
+    slots = slots_for(tokens, current, CONTEXT)
+    assert tokens <= slots <= min(tokens + 3 * STEP, CONTEXT)
+    assert slots_for(tokens, slots, CONTEXT) == slots
 
 
-def test_a_text_that_is_cut_back_stays_where_it_is() -> None:
-    held = caches()
-    held.hold(0, 9, LENGTHS)
-    assert held.hold(3, 4, LENGTHS).slots == 16
-
-
-def test_a_length_the_signature_does_not_exist_for_is_passed_over() -> None:
-    held = caches()
-    assert held.hold(0, 5, {16, 32}).slots == 16
-    assert held.hold(0, 5, {32}).slots == 32
+@given(tokens=st.integers(STEP + 1, CONTEXT), back=st.integers(0, STEP))
+def test_going_back_and_forth_a_little_keeps_the_length(tokens: int, back: int) -> None:
+    slots = slots_for(tokens, 0, CONTEXT)
+    assert slots_for(tokens - back, slots, CONTEXT) == slots
 
 
 def test_slots_beyond_the_text_are_hidden() -> None:
@@ -73,15 +63,14 @@ def test_slots_beyond_the_text_are_hidden() -> None:
 
 
 def test_clearing_leaves_no_nan() -> None:
-    held = caches()
-    for cache in held:
-        cache.keys[:] = cache.values[:] = np.nan
-        cache.clear()
-        assert not cache.keys.any()
-        assert not cache.values.any()
+    cache = make(8)
+    cache.keys[:] = cache.values[:] = np.nan
+    cache.clear()
+    assert not cache.keys.any()
+    assert not cache.values.any()
 
 
-@pytest.mark.parametrize("slots", LENGTHS)
+@pytest.mark.parametrize("slots", [8, 16, 31])
 def test_the_block_of_every_layer_can_be_bound(slots: int) -> None:
     cache = make(slots, layers=3, heads=1, size=3)
     for array in (cache.keys, cache.values):

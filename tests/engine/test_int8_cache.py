@@ -11,7 +11,7 @@ import pytest
 import foreword
 from foreword.bundle.store import open_bundle
 from foreword.convert import quantize
-from foreword.engine.runtime import LiteRtGraph
+from foreword.engine.litert_graph import LiteRtGraph
 from foreword.errors import EngineError, UsageError
 from tiny import CONTEXT, PREFILL, graph_of, load_tiny, write_tiny_bundle
 from tiny_gguf import write_tiny_gguf
@@ -81,7 +81,7 @@ def test_the_cache_takes_a_quarter_of_the_memory(tmp_path: Path) -> None:
     floats = load_tiny(write_tiny_bundle(tmp_path)[1])
     engine = load_tiny(small(tmp_path, "llama"))
     sizes = [
-        sum(c.keys.nbytes + c.values.nbytes for c in graph_of(e)._caches) for e in (floats, engine)
+        graph_of(e)._cache.keys.nbytes + graph_of(e)._cache.values.nbytes for e in (floats, engine)
     ]
     assert sizes[0] == 4 * sizes[1]
     floats.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -18,8 +20,8 @@ from command import SOURCES
 from foreword.bundle import store
 from foreword.bundle.store import open_bundle
 from foreword.engine import load as loading
+from foreword.engine.litert_graph import LiteRtGraph
 from foreword.engine.load import drop_weight_cache
-from foreword.engine.runtime import LiteRtGraph
 from foreword.errors import BundleError, EngineError, UsageError
 from tiny import graph_of, load_tiny, write_tiny_bundle
 
@@ -328,7 +330,15 @@ def test_thread_counts_that_cannot_work_are_refused(bundle: Path, threads: int) 
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused(bundle: Path, weights: Path) -> None:
-    manifest = bundle / "bundle.json"
-    manifest.write_text(manifest.read_text().replace('"vocabulary": 299', '"vocabulary": 298'))
+    tokenizer = json.loads((bundle / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["one too many"] = 299
+    content = json.dumps(tokenizer).encode()
+    (bundle / "tokenizer.json").write_bytes(content)
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest["files"]["tokenizer.json"] = {
+        "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
     with pytest.raises(EngineError, match="do not belong together"):
         answer(bundle)

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from command import SOURCES
 from foreword.bundle.store import Bundle, open_bundle
-from foreword.engine import runtime
+from foreword.engine import litert_graph, runtime
 from foreword.engine.cache import aligned
 from foreword.engine.graph import widths_by_kind
-from foreword.engine.runtime import IN_MEMORY, LiteRtGraph
+from foreword.engine.litert_graph import LiteRtGraph
+from foreword.engine.runtime import IN_MEMORY
 from foreword.errors import EngineError
 from tiny import CONTEXT, write_tiny_bundle
 
@@ -103,7 +104,7 @@ def test_a_context_that_does_not_fit_in_memory_is_an_engine_error(
     def exhausted(*arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(runtime, "aligned", exhausted)
+    monkeypatch.setattr(litert_graph, "aligned", exhausted)
     with pytest.raises(EngineError, match="not enough memory for a context of 48 tokens"):
         compile_tiny(bundle)
 
@@ -201,5 +202,5 @@ def test_aligned_arrays_are_zero_and_their_blocks_can_be_bound(
 def test_widths_are_sorted_by_kind() -> None:
     names = ("prefill_32", "decode", "verify_8", "prefill_4")
     expected = {"decode": (1,), "prefill": (4, 32), "verify": (8,)}
-    assert widths_by_kind((*names, "s16_prefill_8"), 32) == expected
-    assert widths_by_kind(["decode"], 32) == {"decode": (1,), "prefill": (), "verify": ()}
+    assert widths_by_kind((*names, "s16_prefill_8")) == expected
+    assert widths_by_kind(["decode"]) == {"decode": (1,), "prefill": (), "verify": ()}

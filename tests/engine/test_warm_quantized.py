@@ -21,7 +21,7 @@ def next_token(engine: Engine, prompt: list[int]) -> int:
 
 
 def forget(engine: Engine) -> None:
-    engine._prefix.rewind(0)
+    engine._forward.forget()
     graph_of(engine).clear()
 
 

@@ -103,20 +103,18 @@ def test_every_buffer_begins_at_a_multiple_of_sixteen_bytes(file: File) -> None:
 def test_the_inputs_are_those_of_the_graph_contract(file: File) -> None:
     heads = kv_heads(file)
     found = file.signature("inputs")
-    widths = {"decode": 1, **{f"prefill_{t}": t for t in PREFILL}, "verify_8": 8}
-    names = {name: (width, CONTEXT) for name, width in widths.items()}
-    for slots in (CONTEXT // 4, CONTEXT // 2):
-        names |= {f"s{slots}_{n}": (width, slots) for n, width in widths.items() if width <= slots}
-    assert list(found) == list(names)
-    for name, (width, slots) in names.items():
+    widths = {"decode": 1, **{f"prefill_{t}": t for t in PREFILL}}
+    widths |= {f"verify_{t}": t for t in (2, 5, 8)}
+    assert list(found) == list(widths)
+    for name, width in widths.items():
         expected: dict[str, tuple[tuple[int, ...], int]] = {
             "tokens": ((1, width), INT32),
             "input_pos": ((width,), INT32),
-            "mask": ((1, 1, 1, slots), FLOAT32),
+            "mask": ((1, 1, 1, CONTEXT), FLOAT32),
         }
         for i in range(LAYERS):
-            expected[f"kv_cache_k_{i}"] = ((1, heads, slots, HEAD_DIM), FLOAT32)
-            expected[f"kv_cache_v_{i}"] = ((1, heads, HEAD_DIM, slots), FLOAT32)
+            expected[f"kv_cache_k_{i}"] = ((1, heads, CONTEXT, HEAD_DIM), FLOAT32)
+            expected[f"kv_cache_v_{i}"] = ((1, heads, HEAD_DIM, CONTEXT), FLOAT32)
         assert found[name] == expected
 
 

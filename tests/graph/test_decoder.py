@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import reference
-from foreword.engine.runtime import LiteRtGraph
+from foreword.engine.litert_graph import LiteRtGraph
 from tiny import CONTEXT, graph_of, load_tiny, write_tiny_bundle
 
 TOKENS = [int(i) for i in np.random.default_rng(5).integers(3, 250, CONTEXT)]

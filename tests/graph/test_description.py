@@ -12,7 +12,7 @@ from foreword.graph.description import GraphShape, describe, read_description
 from golden_families import golden_config, golden_names, read_golden
 from quantize_specs import SPECS
 
-SHAPE = GraphShape(48, prefill=(4, 16), verify=(8,), shorter=(12, 24))
+SHAPE = GraphShape(48, prefill=(4, 16), verify=(8,))
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import spec_reference
-from foreword.engine.runtime import LiteRtGraph
+from foreword.engine import cache
+from foreword.engine.litert_graph import LiteRtGraph
 from foreword.graph.decoder import build
 from foreword.graph.description import GraphShape
 from foreword.graph.spec import (
@@ -24,6 +25,7 @@ from foreword.graph.spec import (
     Rotary,
 )
 from foreword.quantize.prepare import encoder
+from golden_families import assert_guesses_change_nothing
 from quantize_specs import BASE, PLAIN, ROTARY
 from tiny import graph_of_spec
 
@@ -94,7 +96,7 @@ def case(
 ) -> Iterator[tuple[LiteRtGraph, spec_reference.Array]]:
     decoder = spec_reference.random_decoder(SPECS[request.param])
     path = tmp_path_factory.mktemp("spec") / "model.tflite"
-    shape = GraphShape(CONTEXT, prefill=(4, 16), verify=(4,), shorter=(20,))
+    shape = GraphShape(CONTEXT, prefill=(4, 16), verify=(4,))
     with path.open("wb") as file:
         build(decoder, shape, encoder("float32")).write(file)
     graph = graph_of_spec(path, decoder.spec, shape)
@@ -125,6 +127,30 @@ def test_one_prefill_several_prefills_and_padding_give_the_same(
         np.testing.assert_allclose(
             found, expected[position : position + len(found)], rtol=0, atol=TOLERANCE
         )
+
+
+def test_a_cache_that_grows_with_the_text_gives_the_same(
+    case: tuple[LiteRtGraph, spec_reference.Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, expected = case
+    monkeypatch.setattr(cache, "STEP", 4)
+    graph.make_room(0, 1)
+    lengths = []
+    for position in range(CONTEXT):
+        found = graph.run("decode", [TOKENS[position]], position)
+        assert found is not None
+        np.testing.assert_allclose(found[-1], expected[position], rtol=0, atol=TOLERANCE)
+        lengths.append(graph.slots)
+    assert lengths == [-(-end // 4) * 4 for end in range(1, CONTEXT + 1)]
+    graph.make_room(4, 8)  # back to the beginning
+    assert graph.slots == 8
+    found = graph.run("verify_4", TOKENS[4:8], 4)
+    assert found is not None
+    np.testing.assert_allclose(found, expected[4:8], rtol=0, atol=TOLERANCE)
+
+
+def test_guesses_change_nothing(case: tuple[LiteRtGraph, spec_reference.Array]) -> None:
+    assert assert_guesses_change_nothing(case[0], TOKENS, prompts=10)
 
 
 # Features that leave the weights of BASE as they are: without them the logits must be others.

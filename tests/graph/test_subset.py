@@ -48,7 +48,7 @@ def test_a_subset_computes_what_the_whole_model_does(
     part = subset(model, tmp_path / "part.tflite", prefill)
     spec, shape = described(part)
     assert shape == GraphShape(CONTEXT, prefill, verify=())
-    whole = graph_of_spec(model, spec, GraphShape(CONTEXT, (4, 16), (), ()))
+    whole = graph_of_spec(model, spec, GraphShape(CONTEXT, (4, 16), ()))
     few = graph_of_spec(part, spec, shape)
     for width in prefill:
         for graph in (whole, few):

@@ -65,7 +65,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Shape:
-    """The numbers a program needs to run the model; `context` is the cache's length in tokens."""
+    """The numbers a program needs to run the model; `context` is the cache's length in tokens.
+
+    `resizable`: a runtime may give every signature a shorter cache.
+    """
 
     family: str
     parameters: int
@@ -75,6 +78,7 @@ class Shape:
     vocabulary: int
     context: int
     cache_dtype: str = "float32"
+    resizable: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class Manifest:
             "vocabulary": shape.vocabulary,
             "context": shape.context,
             "cache_dtype": shape.cache_dtype,
+            "resizable": shape.resizable,
             "recipe": self.recipe,
             "quantization": dict(self.quantization),
             "signatures": self.signatures,
@@ -179,6 +184,8 @@ def _read_shape(fields: Fields) -> Shape:
         vocabulary=fields.integer("vocabulary", 1, MAX_VOCABULARY),
         context=fields.integer("context", 1, MAX_CONTEXT),
         cache_dtype=fields.text("cache_dtype"),
+        # Not in bundles of version 0.1.
+        resizable=not fields.is_absent("resizable") and fields.boolean("resizable"),
     )
     # Each number may be sane and their product not: keys and values, float32.
     per_token = 2 * 4 * shape.layers * shape.kv_heads * shape.head_dim
@@ -203,17 +210,6 @@ def _read_signatures(fields: Fields, context: int) -> tuple[str, ...]:
     if "decode" not in names:
         fields.refuse("signatures", "a list with decode in it")
     return tuple(names)
-
-
-def split_signature(name: str, context: int) -> tuple[int, str]:
-    """Split a signature's name into the length of its cache and the rest.
-
-    "s128_prefill_8" gives (128, "prefill_8"), "decode" (context, "decode"). `name` is one
-    that a manifest may hold.
-    """
-    match = _SIGNATURE.fullmatch(name)
-    assert match is not None, name
-    return int(match[1] or context), match[2]
 
 
 def _read_special_tokens(fields: Fields, vocabulary: int) -> SpecialTokens:

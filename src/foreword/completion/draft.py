@@ -45,8 +45,13 @@ class TokenModel(LanguageModel, Protocol):
         """Return a prompt as the model takes it; raises PromptError where it does not."""
         ...
 
-    def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
-        """Return the scores of what follows, [V]; None when called off."""
+    def logits(
+        self, token_ids: Sequence[int], cancel: Cancel | None = None, guesses: int = 0
+    ) -> FloatArray | None:
+        """Return the scores of what follows, [V]; None when called off.
+
+        The next calls are likely to be for what is likeliest to follow, for `guesses` tokens.
+        """
         ...
 
 
@@ -75,11 +80,11 @@ class Scores:
         """Memory of what is remembered."""
         return sum(logits.nbytes for logits in self._known.values())
 
-    def after(self, token_ids: Sequence[int], cancel: Cancel | None) -> FloatArray:
-        """Return logits [V], not to be changed; raises Called."""
+    def after(self, token_ids: Sequence[int], cancel: Cancel | None, guesses: int) -> FloatArray:
+        """Return logits [V], not to be changed; raises Called. See `TokenModel.logits`."""
         key = tuple(token_ids)
         if key not in self._known:
-            found = self._model.logits(token_ids, cancel)
+            found = self._model.logits(token_ids, cancel, guesses)
             self.computed_tokens += self._model.stats.computed_tokens
             if found is None:
                 raise Called
@@ -230,8 +235,8 @@ class Drafts:
         That is its probability among the tokens allowed.
         """
         prompt = [*self._healed.token_ids, *draft.token_ids]
-        logits = self._scores.after(prompt, self._request.cancel)
         rest = draft.typed[len(draft.raw) :]
+        logits = self._scores.after(prompt, self._request.cancel, self._guessable(draft, rest))
         ids = self._pieces.fitting(rest) if rest else None
         scores = logits if ids is None else logits[ids]
         if banned:
@@ -252,6 +257,13 @@ class Drafts:
             best = int(self._random.choice(weights.size, p=weights / weights.sum()))
         logprob = float(scores[best] - chosen) - total
         return (best if ids is None else int(ids[best])), logprob
+
+    def _guessable(self, draft: Draft, rest: bytes) -> int:
+        """Return how many tokens after the next are worth guessing."""
+        if self._random is not None or rest.strip():
+            return 0  # what is drawn, or fits what is typed, is seldom what is likeliest
+        # Most drafts end soon, for want of confidence.
+        return self._policy.max_tokens if draft.shown or not self._policy.confidence else 1
 
     def _wants_more(self, draft: Draft, threshold: float) -> bool:
         text = draft.text

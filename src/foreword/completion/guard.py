@@ -11,7 +11,8 @@ import numpy as np
 
 from foreword.completion.draft import TRIES, TokenModel
 from foreword.completion.safety import Filter, Scan
-from foreword.engine.engine import Cancel, LanguageModel, StreamStats
+from foreword.engine.engine import Cancel, LanguageModel
+from foreword.engine.forward import StreamStats
 from foreword.engine.generation import Generation, Step
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import RefusedError
@@ -126,7 +127,7 @@ class _Guarded:
         self._scans.append(self._scans[-1].copy())
         if self._stats.ttft_ms is not None and model.stats is not self._stats:
             return generation.end("cancelled")  # something newer runs on the model
-        logits = model.logits(generation.tokens, cancel)
+        logits = model.logits(generation.tokens, cancel, generation.guessable)
         self._count(model.stats)
         if logits is None:
             return generation.end("cancelled")
@@ -143,5 +144,7 @@ class _Guarded:
         if stats.ttft_ms is None:
             stats.ttft_ms, stats.reused_tokens = elapsed_ms, last.reused_tokens
         stats.computed_tokens += last.computed_tokens
+        stats.guessed_tokens += last.guessed_tokens
+        stats.guessed_right += last.guessed_right
         stats.decode_ms = elapsed_ms - stats.ttft_ms
         self._model.stats = stats

@@ -1,12 +1,11 @@
-"""The key/value cache: NumPy memory that the runtime reads in place, in a few lengths.
+"""The key/value cache: NumPy memory that the runtime reads in place.
 
-A step reads the whole cache it is given, used or not, so a short text goes to a short
-one. The lengths hold the same tokens; a text that outgrows one is copied to the next.
+A step reads all slots it is given, used or not, so the cache is about as long as its text and is
+copied to a longer one when the text outgrows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,10 @@ Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
 
 HIDDEN = -1e4  # the graph contract's mask value for a slot that may not be attended
+
+STEP = 64
+"""Lengths are multiples of it: a new length costs each signature half a step's time once."""
+
 _ALIGNMENT = 64  # LITERT_HOST_MEMORY_BUFFER_ALIGNMENT
 
 
@@ -35,7 +38,7 @@ class Cache:
     """
 
     def __init__(self, shape: Shape, slots: int) -> None:
-        self.slots = slots
+        self.slots, self._shape = slots, shape
         layers, heads, size, dtype = shape.layers, shape.kv_heads, shape.head_dim, shape.cache_dtype
         self.mask: FloatArray = aligned((slots,), "float32")
         self.keys: Array = aligned((layers, heads, slots, size), dtype)
@@ -52,10 +55,12 @@ class Cache:
         self.keys[:, :, position:end] = keys
         self.values[:, :, :, position:end] = values.swapaxes(2, 3)
 
-    def take(self, other: Cache, length: int) -> None:
-        """Copy the first `length` slots of another cache."""
-        self.keys[:, :, :length] = other.keys[:, :, :length]
-        self.values[:, :, :, :length] = other.values[:, :, :, :length]
+    def resized(self, slots: int, length: int) -> Cache:
+        """Return a cache of `slots` slots that holds the first `length` of this one."""
+        other = Cache(self._shape, slots)
+        other.keys[:, :, :length] = self.keys[:, :, :length]
+        other.values[:, :, :, :length] = self.values[:, :, :, :length]
+        return other
 
     def rows(self, length: int) -> Rows:
         """Return a copy of the first `length` slots."""
@@ -69,39 +74,14 @@ class Cache:
         self.values[:] = 0
 
 
-class Caches:
-    """The lengths there are, ascending, and the one that holds the text now."""
+def slots_for(tokens: int, current: int, context: int) -> int:
+    """Return how long the cache of a text of `tokens` tokens should be, if it is `current` long.
 
-    def __init__(self, caches: Sequence[Cache]) -> None:
-        self._caches = sorted(caches, key=lambda cache: cache.slots)
-        self._current = self._caches[0]
-
-    def __iter__(self) -> Iterator[Cache]:
-        return iter(self._caches)
-
-    def hold(self, position: int, end: int, lengths: Container[int]) -> Cache:
-        """Return the cache to run tokens `position…end` on, with those before in it.
-
-        `lengths` are those the signature to run exists for, the longest among them. The
-        cache grows with the text and shrinks only when a text starts anew: going back and
-        forth at a boundary would copy at every keystroke.
-        """
-        least = max(end, self._current.slots if position else 0)
-        chosen = next(c for c in self._caches if c.slots >= least and c.slots in lengths)
-        if chosen is not self._current:
-            chosen.take(self._current, position)
-            self._current = chosen
-        return chosen
-
-    def rows(self, length: int) -> Rows:
-        """Return a copy of the first `length` slots of the text."""
-        return self._current.rows(length)
-
-    def restore(self, rows: Rows) -> None:
-        """Hold the text whose first slots these are, in the shortest cache that has room."""
-        length = rows.keys.shape[2]
-        self._current = next(c for c in self._caches if c.slots >= length)
-        self._current.write(0, rows.keys, rows.values)
+    It is kept where it is neither too short nor much too long: going back and forth at a
+    boundary would copy at every keystroke.
+    """
+    least = min(-(-tokens // STEP) * STEP, context)
+    return current if least <= current <= least + 2 * STEP else least
 
 
 def aligned(shape: tuple[int, ...], dtype: str) -> Array:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from foreword.bundle.manifest import Manifest
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.cache import FloatArray
+from foreword.engine.forward import Forward, StreamStats
 from foreword.engine.generation import Generation, Step
 from foreword.engine.graph import TokenGraph
-from foreword.engine.prefix import Prefix, plan
 from foreword.engine.sampling import SamplingParams
-from foreword.errors import EngineError, PromptError
+from foreword.engine.speculate import Drafter
+from foreword.errors import PromptError
 
 
 class Cancel(Protocol):
@@ -24,25 +23,6 @@ class Cancel(Protocol):
     def is_set(self) -> bool:
         """Return whether to stop."""
         ...
-
-
-@dataclass
-class StreamStats:
-    """Figures of one stream, filled in as it goes; times in milliseconds."""
-
-    prompt_tokens: int
-    reused_tokens: int = 0
-    computed_tokens: int = 0
-    generated_tokens: int = 0
-    ttft_ms: float | None = None
-    decode_ms: float = 0.0
-
-    @property
-    def decode_tokens_per_s(self) -> float | None:
-        """Speed after the first token; None before there is a second."""
-        if self.generated_tokens < 2 or self.decode_ms <= 0:
-            return None
-        return (self.generated_tokens - 1) / self.decode_ms * 1e3
 
 
 class LanguageModel(Protocol):
@@ -93,14 +73,20 @@ class Engine:
     """A loaded bundle. One stream runs at a time: a new one ends the one before."""
 
     def __init__(
-        self, graph: TokenGraph, tokenizer: Tokenizer, manifest: Manifest, load_ms: float = 0.0
+        self,
+        graph: TokenGraph,
+        tokenizer: Tokenizer,
+        manifest: Manifest,
+        load_ms: float = 0.0,
+        drafter: Drafter | None = None,
     ) -> None:
+        """`drafter` guesses what likely text goes on with; without, it goes token by token."""
         self.tokenizer = tokenizer
         self.manifest = manifest
         self.load_ms = load_ms
         self.stats = StreamStats(0)
         self._graph = graph
-        self._prefix = Prefix()
+        self._forward = Forward(graph, drafter)
         self._turn = 0
 
     def __enter__(self) -> Engine:
@@ -131,9 +117,14 @@ class Engine:
         return self.manifest.special_tokens.end
 
     @property
+    def speculates(self) -> bool:
+        """Whether what comes next is guessed."""
+        return self._forward.drafter is not None
+
+    @property
     def graph(self) -> TokenGraph:
         """The model under the engine, for whoever runs it by hand; the text in it is forgotten."""
-        self._prefix.rewind(0)
+        self._forward.forget()
         return self._graph
 
     def encode(self, text: str) -> list[int]:
@@ -167,16 +158,21 @@ class Engine:
         self.stats = StreamStats(len(prompt))
         return self._generate(prompt, params or SamplingParams(), cancel, self._turn)
 
-    def logits(self, token_ids: Sequence[int], cancel: Cancel | None = None) -> FloatArray | None:
+    def logits(
+        self, token_ids: Sequence[int], cancel: Cancel | None = None, guesses: int = 0
+    ) -> FloatArray | None:
         """Return the scores of what follows a prompt, [V]; None when called off.
 
-        What it shares with the last prompt is reused; the next call overwrites the array. Ends
-        a stream that runs, and raises what `stream` raises.
+        What it shares with the last prompt is reused; the next call overwrites the array. Up to
+        `guesses` tokens after it may be guessed and run too, which pays if the next prompts go on
+        with what is likeliest. Ends a stream that runs, and raises what `stream` raises.
         """
         prompt = self.checked(token_ids)
         self._turn += 1
         turn, self.stats = self._turn, StreamStats(len(prompt))
-        return self._compute(prompt, self.stats, lambda: self._called_off(turn, cancel))
+        return self._forward.logits(
+            prompt, self.stats, lambda: self._called_off(turn, cancel), guesses
+        )
 
     def _called_off(self, turn: int, cancel: Cancel | None) -> bool:
         return turn != self._turn or (cancel is not None and cancel.is_set())
@@ -213,7 +209,12 @@ class Engine:
         started, stats = time.perf_counter(), self.stats
         generation = Generation(self.tokenizer, prompt, params, self.end_tokens, self.context)
         while True:
-            logits = self._compute(generation.tokens, stats, lambda: self._called_off(turn, cancel))
+            logits = self._forward.logits(
+                generation.tokens,
+                stats,
+                lambda: self._called_off(turn, cancel),
+                generation.guessable,
+            )
             if logits is None:
                 yield generation.end("cancelled")
                 return
@@ -227,33 +228,3 @@ class Engine:
             yield step
             if step.finish_reason is not None:
                 return
-
-    def _compute(
-        self, tokens: Sequence[int], stats: StreamStats, called_off: Callable[[], bool]
-    ) -> FloatArray | None:
-        """Bring the cache up to `tokens`; return the last one's logits [V], None if called off."""
-        if called_off():
-            return None
-        reused = self._prefix.reuse(tokens)
-        if not stats.computed_tokens:
-            stats.reused_tokens = reused
-        widths = self._graph.widths
-        logits: FloatArray | None = None
-        for run in plan(len(tokens) - reused, widths["prefill"], widths["verify"]):
-            if called_off():
-                return None
-            position = len(self._prefix.token_ids)
-            chunk = tokens[position : position + run.count]
-            logits = self._graph.run(run.signature, chunk, position)
-            self._prefix.extend(chunk)
-            stats.computed_tokens += run.count
-        assert logits is not None, "a plan ends with logits"
-        last: FloatArray = logits[-1]
-        if not math.isfinite(float(last.max())):
-            self._prefix.rewind(0)
-            self._graph.clear()
-            raise EngineError(
-                "the model's output is not a finite number: its weights are damaged or overflow; "
-                "check the bundle with 'foreword inspect --verify'"
-            )
-        return last

@@ -51,6 +51,14 @@ class Generation:
         """The tokens of the continuation."""
         return self.tokens[self._prompt_tokens :]
 
+    @property
+    def guessable(self) -> int:
+        """Tokens after the next that are likely to be the likeliest: none where they are drawn."""
+        params = self._params
+        if params.temperature > 0 or params.repetition_penalty != 1:
+            return 0
+        return self._prompt_tokens + params.max_new_tokens - len(self.tokens) - 1
+
     def take(self, logits: FloatArray) -> Step:
         """Choose the next token by the scores [V] of what follows, and return its step."""
         params = self._params

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from foreword.bundle.manifest import split_signature
 from foreword.engine.cache import FloatArray
 
 
@@ -30,6 +29,14 @@ class TokenGraph(Protocol):
         """
         ...
 
+    def make_room(self, kept: int, tokens: int) -> None:
+        """Prepare for a text of `tokens` tokens, of which the first `kept` are in the cache.
+
+        A run makes room for itself where there is none; this spares copying the text twice, and
+        is how a cache becomes shorter.
+        """
+        ...
+
     def clear(self) -> None:
         """Zero the caches: a NaN in a hidden slot would spread, a stale number does not."""
         ...
@@ -39,15 +46,14 @@ class TokenGraph(Protocol):
         ...
 
 
-def widths_by_kind(signatures: Sequence[str], context: int) -> dict[str, tuple[int, ...]]:
+def widths_by_kind(signatures: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Chunk widths of each kind of signature, ascending: {"decode": (1,), "prefill": (8, …)}.
 
-    Only chunks that exist for the whole context count: those run on any text.
+    Those over a shorter cache than the whole context, of version 0.1, do not count.
     """
     widths: dict[str, tuple[int, ...]] = {"decode": (), "prefill": (), "verify": ()}
     for name in signatures:
-        slots, chunk = split_signature(name, context)
-        kind, _, width = chunk.partition("_")
-        if slots == context:
+        kind, _, width = name.partition("_")
+        if kind in widths:
             widths[kind] = tuple(sorted((*widths[kind], int(width or 1))))
     return widths

@@ -8,6 +8,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from foreword.bundle.home import weight_cache_dir
 from foreword.bundle.store import Bundle, find_bundle, open_bundle
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.engine import Engine
-from foreword.engine.runtime import IN_MEMORY, RUNTIME_VERSION, LiteRtGraph
-from foreword.errors import EngineError, UsageError
+from foreword.engine.litert_graph import LiteRtGraph
+from foreword.engine.runtime import IN_MEMORY, RUNTIME_VERSION
+from foreword.engine.speculate import Drafter
+from foreword.engine.threads import Threads, default_threads
+from foreword.errors import EngineError, ForewordError, UsageError
 
-_USEFUL_THREADS = 4  # decoding waits for memory: more threads than this only contend
 _MOST_THREADS = 1024
 _PARTIAL = ".partial-"
 _STALE_SECONDS = 3600  # nothing is still being packed after an hour
@@ -28,9 +31,10 @@ _STALE_SECONDS = 3600  # nothing is still being packed after an hour
 _SEAL = 946_684_800
 
 
-def load(name_or_path: str | Path, threads: int | None = None) -> Engine:
+def load(name_or_path: str | Path, threads: int | None = None, speculate: bool = True) -> Engine:
     """Open a bundle by path or by its name in `foreword list`, and load it.
 
+    `speculate`: guess what comes next, and run several tokens at once where that is likely right.
     Raises BundleError for a bundle that is missing or damaged, EngineError when the
     runtime refuses it, UsageError for `threads` that `check_threads` refuses.
     """
@@ -38,39 +42,38 @@ def load(name_or_path: str | Path, threads: int | None = None) -> Engine:
     check_threads(threads)
     bundle = open_bundle(find_bundle(str(name_or_path)))
     manifest = bundle.manifest
-    tokenizer = Tokenizer.from_file(bundle.tokenizer_path)
-    if tokenizer.vocabulary_size > manifest.shape.vocabulary:
-        raise EngineError(
-            f"the tokenizer has {tokenizer.vocabulary_size} tokens, the model "
-            f"{manifest.shape.vocabulary}: they do not belong together, convert the model again"
-        )
 
     def compile_with(cache: Path | None) -> LiteRtGraph:
         return LiteRtGraph(
             bundle.model_path,
             manifest.shape,
             manifest.signatures,
-            threads or default_threads(),
+            threads or Threads(default_threads()),
             cache,
         )
 
-    graph = _with_weight_cache(bundle, compile_with)
-    return Engine(graph, tokenizer, manifest, (time.perf_counter() - started) * 1e3)
+    # LiteRT lets go of the interpreter while it compiles.
+    with ThreadPoolExecutor(1, "tokenizer") as pool:
+        reading = pool.submit(Tokenizer.from_file, bundle.tokenizer_path)
+        graph = _with_weight_cache(bundle, compile_with)
+    try:
+        tokenizer = reading.result()
+        if tokenizer.vocabulary_size > manifest.shape.vocabulary:
+            raise EngineError(
+                f"the tokenizer has {tokenizer.vocabulary_size} tokens, the model "
+                f"{manifest.shape.vocabulary}: they do not belong together, convert the model again"
+            )
+    except ForewordError:
+        graph.close()
+        raise
+    drafter = Drafter() if speculate else None
+    return Engine(graph, tokenizer, manifest, (time.perf_counter() - started) * 1e3, drafter)
 
 
 def check_threads(threads: int | None) -> None:
     """Raise UsageError unless `threads` is None or a number that LiteRT survives."""
     if threads is not None and not 1 <= threads <= _MOST_THREADS:
         raise UsageError(f"threads: expected from 1 to {_MOST_THREADS}, found {threads}")
-
-
-def default_threads() -> int:
-    """Return the number of processors this process may use, at most four."""
-    try:
-        available = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        available = os.cpu_count() or 1
-    return min(available, _USEFUL_THREADS)
 
 
 def drop_weight_cache(bundle: Bundle) -> int:
@@ -109,6 +112,7 @@ def _with_weight_cache(
         with suppress(OSError):
             _seal(partial)
             partial.replace(kept)
+            graph.weight_cache = kept
             _drop(directory, bundle, but=kept)
     finally:
         with suppress(OSError):

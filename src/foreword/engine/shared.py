@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from foreword.engine.cache import FloatArray, Rows
 from foreword.engine.engine import Engine
 from foreword.engine.graph import TokenGraph
+from foreword.engine.speculate import Drafter
 
 
 @runtime_checkable
@@ -54,7 +55,8 @@ class SharedModel:
     def text(self) -> TextEngine:
         """Return an engine for one more text."""
         engine = self._engine
-        return TextEngine(_View(self), engine.tokenizer, engine.manifest, engine.load_ms)
+        drafter = Drafter() if engine.speculates else None
+        return TextEngine(_View(self), engine.tokenizer, engine.manifest, engine.load_ms, drafter)
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -75,6 +77,10 @@ class _View:
     @property
     def kept_bytes(self) -> int:
         return sum(array.nbytes for array in self._aside or ())
+
+    def make_room(self, kept: int, tokens: int) -> None:
+        self._take_turn(kept)
+        self._shared.graph.make_room(kept, tokens)
 
     def run(self, signature: str, token_ids: Sequence[int], position: int) -> FloatArray | None:
         self._take_turn(position)

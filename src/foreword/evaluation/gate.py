@@ -11,8 +11,10 @@ from foreword.bundle.manifest import MODEL_NAME, TOKENIZER_NAME, Manifest
 from foreword.bundle.store import Bundle
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.engine import Engine
-from foreword.engine.load import default_threads, load
-from foreword.engine.runtime import IN_MEMORY, LiteRtGraph
+from foreword.engine.litert_graph import LiteRtGraph
+from foreword.engine.load import load
+from foreword.engine.runtime import IN_MEMORY
+from foreword.engine.threads import default_threads
 from foreword.errors import QualityError
 from foreword.evaluation import greedy
 from foreword.evaluation.quality import Progress, Subject, score, unigram_perplexity

@@ -11,9 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from foreword.engine.load import default_threads, load
+from foreword.engine.load import load
 from foreword.engine.memory import peak_rss_bytes
 from foreword.engine.sampling import SamplingParams
+from foreword.engine.threads import default_threads
 from foreword.errors import EngineError, ForewordError
 
 _ROUNDS = 3

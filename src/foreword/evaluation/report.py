@@ -18,7 +18,8 @@ from foreword.bundle.store import (
     rewrite_manifest,
 )
 from foreword.engine.engine import Engine
-from foreword.engine.load import check_threads, default_threads, drop_weight_cache, load
+from foreword.engine.load import check_threads, drop_weight_cache, load
+from foreword.engine.threads import default_threads
 from foreword.errors import UsageError
 from foreword.evaluation import greedy, latency
 from foreword.evaluation.parts import size_by_part

@@ -15,7 +15,7 @@ import numpy as np
 
 from foreword.graph import ops
 from foreword.graph.builder import ModelBuilder, Steps, SubgraphBuilder, Tensor
-from foreword.graph.description import DESCRIPTION, GraphShape, Signature, describe
+from foreword.graph.description import DESCRIPTION, GraphShape, describe
 from foreword.graph.positions import Positions
 from foreword.graph.spec import (
     Decoder,
@@ -49,15 +49,14 @@ def build(
     every channel of keys and values ("layers.0.k", "layers.0.v": [K, H]), make the caches int8.
     """
     model = ModelBuilder("Foreword token model")
-    # One for all signatures: shorter caches share their contents with longer ones.
     decoder = decoder.within(shape.context)
     spec, weights = decoder.spec, _Weights(model, decoder, encoder)
     model.metadata(DESCRIPTION, describe(spec, shape))
     stored = _Stored(ranges or {}, cache_scales or {})
     for signature in shape.signatures:
-        _ForwardPass(
-            model.subgraph(signature.name), weights, spec, shape.context, signature, stored
-        ).build(logits=signature.kind != "prefill")
+        subgraph = model.subgraph(signature.name)
+        forward = _ForwardPass(subgraph, weights, spec, shape.context, signature.width, stored)
+        forward.build(logits=signature.kind != "prefill")
     return model
 
 
@@ -121,20 +120,23 @@ def _producer(
 
 
 class _ForwardPass:
-    """What one signature computes: T tokens over a cache of S slots."""
+    """What one signature computes: T tokens over a cache of S slots.
+
+    No constant and no option depends on S, which a runtime may therefore change.
+    """
 
     def __init__(
         self,
         g: SubgraphBuilder,
         weights: _Weights,
         spec: DecoderSpec,
-        context: int,
-        signature: Signature,
+        slots: int,
+        width: int,
         stored: _Stored,
     ) -> None:
         self.ranges, self.cache_scales = stored.ranges, stored.cache_scales
         self.g, self.spec, self.weights = g, spec, weights
-        self.slots, self.tokens = slots, width = signature.slots, signature.width
+        self.tokens = width
         attention, layers = spec.attention, range(len(spec.layers))
         self.groups = attention.heads // attention.kv_heads
         self.ids = g.input("tokens", (1, width), "int32")
@@ -147,7 +149,7 @@ class _ForwardPass:
             held = "int8", _WHOLE
         self.keys = [g.input(f"kv_cache_k_{i}", cache, *held) for i in layers]
         self.values = [g.input(f"kv_cache_v_{i}", flat, *held) for i in layers]
-        self.positions = Positions(g, spec, self.index, mask, context)
+        self.positions = Positions(g, spec, self.index, mask)
         self.summed: dict[int, Tensor] = {}
 
     def build(self, logits: bool) -> None:
@@ -220,9 +222,10 @@ class _ForwardPass:
         bias = self.positions.chunk_bias(kind.window)
         if bias is not None:
             new = ops.add(g, new, bias)
-        weights = ops.softmax(g, ops.concatenate(g, [old, new]))
-        old = ops.slice_last(g, weights, 0, self.slots)
-        new = ops.slice_last(g, weights, self.slots, self.tokens)
+        # The cache comes last: its length may be changed.
+        weights = ops.softmax(g, ops.concatenate(g, [new, old]))
+        new = ops.slice_last(g, weights, 0, self.tokens)
+        old = ops.rest_last(g, weights, self.tokens)
         mixed = ops.add(
             g,
             ops.batch_matmul(g, old, values),

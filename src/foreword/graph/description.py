@@ -19,39 +19,28 @@ _DEEPEST = 8  # a rotary within a rotary is the deepest there is
 
 @dataclass(frozen=True)
 class Signature:
-    """One signature: `kind` of work on `width` tokens, over a cache of `slots`."""
+    """One signature: `kind` of work on `width` tokens."""
 
     name: str
     kind: str
     width: int
-    slots: int
 
 
 @dataclass(frozen=True)
 class GraphShape:
-    """Cache slots (the context) and the chunk widths of the prefill and verify signatures.
-
-    `shorter` are lengths below the context for which every signature exists once more, as
-    `s<slots>_<name>`: a step reads the whole cache, and most texts are short.
-    """
+    """Cache slots (the context) and the chunk widths of the prefill and verify signatures."""
 
     context: int
     prefill: tuple[int, ...] = (8, 32, 128)
-    verify: tuple[int, ...] = (8,)
-    shorter: tuple[int, ...] = ()
+    verify: tuple[int, ...] = (2, 5, 8)
 
     @property
     def signatures(self) -> tuple[Signature, ...]:
-        """All signatures of the model; a chunk wider than a cache has none there."""
-        chunks = [("decode", "decode", 1)]
-        chunks += [(f"prefill_{width}", "prefill", width) for width in self.prefill]
-        chunks += [(f"verify_{width}", "verify", width) for width in self.verify]
-        return tuple(
-            Signature(name if slots == self.context else f"s{slots}_{name}", kind, width, slots)
-            for slots in (self.context, *self.shorter)
-            for name, kind, width in chunks
-            if width <= slots
-        )
+        """All signatures of the model; there is none for a chunk wider than the context."""
+        chunks = [Signature("decode", "decode", 1)]
+        chunks += [Signature(f"prefill_{width}", "prefill", width) for width in self.prefill]
+        chunks += [Signature(f"verify_{width}", "verify", width) for width in self.verify]
+        return tuple(chunk for chunk in chunks if chunk.width <= self.context)
 
 
 def describe(spec: DecoderSpec, shape: GraphShape) -> str:
@@ -68,6 +57,8 @@ def read_description(text: str) -> tuple[DecoderSpec, GraphShape]:
         raise ValueError("nesting too deep to read") from None
     if not isinstance(document, dict) or set(document) != {"spec", "shape"}:
         raise ValueError("no decoder described")
+    if isinstance(document["shape"], dict):
+        document["shape"].pop("shorter", None)  # in files of version 0.1
     return (
         _read(DecoderSpec, document["spec"], _DEEPEST),
         _read(GraphShape, document["shape"], _DEEPEST),

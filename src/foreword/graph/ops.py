@@ -113,6 +113,26 @@ def slice_last(g: SubgraphBuilder, x: Tensor, start: int, size: int) -> Tensor:
     return g.operator("SLICE", [x, begin, extent], shape, options=schema.SliceOptionsT())
 
 
+def rest_last(g: SubgraphBuilder, x: Tensor, start: int) -> Tensor:
+    """Return x[..., start:], however long x is: XNNPACK fixes the size of a SLICE."""
+    axes = len(x.shape)
+    begin = g.constant(np.array([0] * (axes - 1) + [start], np.int32))
+    end, strides = (g.constant(np.array(v, np.int32)) for v in (x.shape, [1] * axes))
+    options = schema.StridedSliceOptionsT()
+    options.endMask = (1 << axes) - 1
+    shape = (*x.shape[:-1], x.shape[-1] - start)
+    return g.operator("STRIDED_SLICE", [x, begin, end, strides], shape, options=options)
+
+
+def count_last(g: SubgraphBuilder, x: Tensor) -> Tensor:
+    """Return 0, 1, 2, … along the last axis of x, which is finite, however long it is."""
+    ones = add(g, multiply(g, x, constant(g, 0.0)), constant(g, 1.0))
+    options = schema.CumsumOptionsT()
+    options.exclusive = True
+    axis = g.constant(np.array([len(x.shape) - 1], np.int32))
+    return g.operator("CUMSUM", [ones, axis], x.shape, options=options)
+
+
 def batch_matmul(g: SubgraphBuilder, a: Tensor, b: Tensor) -> Tensor:
     """Return a @ b^T over the last two axes: XNNPACK packs a transposed right side faster."""
     options = schema.BatchMatMulOptionsT()

@@ -20,23 +20,22 @@ class Positions:
     """Rotations and score biases of one signature, each built once for all its layers."""
 
     def __init__(
-        self, g: SubgraphBuilder, spec: DecoderSpec, positions: Tensor, mask: Tensor, context: int
+        self, g: SubgraphBuilder, spec: DecoderSpec, positions: Tensor, mask: Tensor
     ) -> None:
-        """`positions` is int32 [T], `mask` float32 [1, 1, 1, S], `context` the largest S."""
+        """`positions` is int32 [T], `mask` float32 [1, 1, 1, S] with the whole context as S."""
         self.g, self.mask, self.index = g, mask, positions
-        self.tokens, self.slots = positions.shape[0], mask.shape[-1]
-        self.context = context
+        self.tokens, self.context = positions.shape[0], mask.shape[-1]
         self.kv_heads = spec.attention.kv_heads
         self.groups = spec.attention.heads // spec.attention.kv_heads
         self.head_dim = spec.attention.head_dim
         self.slopes = _slopes(spec)
         self._rotations: dict[Rotary, tuple[Tensor, Tensor]] = {}
         self._cached: dict[int | None, Tensor] = {}
+        self._slots: Tensor | None = None
 
     def rotation(self, rotary: Rotary) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines of the tokens' positions, each [1, T, 1, H]."""
         if rotary not in self._rotations:
-            # One pair of tables for all signatures: shorter ones read the beginning.
             cosines, sines = (self._rows(table) for table in rotary_tables(rotary, self.context))
             self._rotations[rotary] = cosines, sines
         return self._rotations[rotary]
@@ -47,7 +46,7 @@ class Positions:
 
     def cached_bias(self, window: int | None) -> Tensor:
         """Return what is added to the scores of the cache: [1, 1 or K, 1 or G*T, S]."""
-        if window is not None and window >= self.slots:
+        if window is not None and window >= self.context:
             window = None
         if window not in self._cached:
             bias = self.mask
@@ -83,8 +82,10 @@ class Positions:
         if self.tokens > 1:
             rows = ops.concatenate(g, [rows] * self.groups) if self.groups > 1 else rows
             rows = ops.reshape(g, rows, (1, 1, self.groups * self.tokens, 1))
-        slots = np.arange(self.slots, dtype=np.float32) + np.float32(ahead)
-        return ops.subtract(g, g.constant(slots.reshape(1, 1, 1, -1)), rows)
+        if self._slots is None:
+            self._slots = ops.count_last(g, self.mask)
+        slots = ops.add(g, self._slots, ops.constant(g, ahead)) if ahead else self._slots
+        return ops.subtract(g, slots, rows)
 
     def _falling(self, slopes: FloatArray) -> Tensor:
         """ALiBi's bias, [1, K, G or G*T, S]; 0 for slots ahead, which the mask hides."""

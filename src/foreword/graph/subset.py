@@ -25,19 +25,17 @@ from foreword.graph.writer import Contents, write_model
 def write_subset(
     source: Path, file: BinaryIO, prefill: Sequence[int], slots: int | None = None
 ) -> GraphShape:
-    """Copy `decode` and the prefill chunks of these widths, over the whole context.
+    """Copy `decode` and the prefill chunks of these widths, over a cache of `slots`.
 
-    Where `slots` is given they are those over the cache of that length, which is the context of
-    what is written. Weights are copied byte by byte, one at a time, out of the mapped source.
-    Returns the shape of what was written. Raises BundleError when the source is no model of
-    Foreword's or lacks one of the signatures.
+    Without, that is the whole context. Weights are copied byte by byte, one at a time, out of the
+    mapped source. Returns the shape of what was written. Raises BundleError when the source is no
+    model of Foreword's or lacks one of the signatures.
     """
     try:
         data, model = open_model(source)
         spec, found = described(data, model)
         shape = GraphShape(slots or found.context, tuple(prefill), verify=())
-        prefix = "" if shape.context == found.context else f"s{shape.context}_"
-        kept, buffers = _select(data, model, spec, shape, prefix)
+        kept, buffers = _select(data, model, spec, shape, found.context)
     except (OSError, *ASTRAY) as error:
         reason = " ".join(str(error).split())[:120]
         raise BundleError(
@@ -50,7 +48,7 @@ def write_subset(
 
 
 def _select(
-    data: mmap.mmap, model: Any, spec: DecoderSpec, shape: GraphShape, prefix: str
+    data: mmap.mmap, model: Any, spec: DecoderSpec, shape: GraphShape, context: int
 ) -> tuple[Any, list[Array | None]]:
     """The tables that stay, a ModelT, and what its buffers hold."""
     by_name = {
@@ -63,17 +61,17 @@ def _select(
         schema.OperatorCodeT.InitFromObj(model.OperatorCodes(i))
         for i in range(model.OperatorCodesLength())
     ]
+    operators = [code.builtinCode for code in kept.operatorCodes]
     kept.subgraphs, kept.signatureDefs = [], []
     buffers: list[Array | None] = [None]  # 0 is "no data"
     moved = {0: 0}
     for wanted in shape.signatures:
-        name = prefix + wanted.name
-        if name not in by_name:
-            raise ValueError(f"no signature {name}")
-        signature = schema.SignatureDefT.InitFromObj(by_name[name])
-        signature.signatureKey = wanted.name
+        if wanted.name not in by_name:
+            raise ValueError(f"no signature {wanted.name}")
+        signature = schema.SignatureDefT.InitFromObj(by_name[wanted.name])
         subgraph = schema.SubGraphT.InitFromObj(model.Subgraphs(signature.subgraphIndex))
         signature.subgraphIndex = len(kept.subgraphs)
+        _lengthen(subgraph, signature, shape.context - context, operators)
         for tensor in subgraph.tensors:
             if tensor.buffer not in moved:
                 moved[tensor.buffer] = len(buffers)
@@ -86,6 +84,30 @@ def _select(
     buffers.append(np.frombuffer(describe(spec, shape).encode(), np.uint8))
     kept.metadata = [metadata]
     return kept, buffers
+
+
+def _lengthen(subgraph: Any, signature: Any, slots: int, operators: Sequence[int]) -> None:
+    """Add so many slots to the cache, in the shape of every tensor that has them as an axis."""
+    axes: dict[int, int] = {}  # of the slots, from the last on, by tensor
+    for given in signature.inputs:
+        name = given.name.decode()
+        if name == "mask" or name.startswith("kv_cache_"):
+            axes[given.tensorIndex] = -2 if name.startswith("kv_cache_k_") else -1
+    for operator in subgraph.operators:
+        found = [axes.get(index) for index in operator.inputs]
+        match operators[operator.opcodeIndex]:
+            case schema.BuiltinOperator.BATCH_MATMUL:
+                axis = -1 if found[1] == -2 else None  # a @ b^T: the last axes vanish
+            case schema.BuiltinOperator.SLICE:
+                axis = None  # what is not of the cache
+            case _:
+                axis = next((axis for axis in found if axis is not None), None)
+        if axis is not None:
+            axes[operator.outputs[0]] = axis
+    for index, axis in axes.items():
+        shape = subgraph.tensors[index].shape.copy()
+        shape[axis] += slots
+        subgraph.tensors[index].shape = shape
 
 
 def _data(data: mmap.mmap, model: Any, index: int) -> Array | None:

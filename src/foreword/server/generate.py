@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from foreword.completion.draft import TokenModel
 from foreword.completion.window import Window
-from foreword.engine.engine import StreamStats
+from foreword.engine.forward import StreamStats
 from foreword.engine.generation import FinishReason, Step
 from foreword.engine.sampling import SamplingParams, likeliest, log_probability
 from foreword.errors import RefusedError

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from foreword.completion.suggestion import Suggestions
-from foreword.engine.engine import StreamStats
+from foreword.engine.forward import StreamStats
 from foreword.engine.sampling import SamplingParams
 from foreword.server.bodies import described, read
 from foreword.server.failures import as_api_error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from foreword.completion.suggestion import Suggestions
-from foreword.engine.engine import StreamStats
+from foreword.engine.forward import StreamStats
 from foreword.engine.generation import FinishReason
 
 _SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30)

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from foreword.bundle.tokenizer import Tokenizer
-from foreword.engine.engine import Cancel, StreamStats
+from foreword.engine.engine import Cancel
+from foreword.engine.forward import StreamStats
 from foreword.engine.generation import FinishReason, Step
-from foreword.engine.load import check_threads, default_threads
+from foreword.engine.load import check_threads
 from foreword.engine.sampling import SamplingParams
+from foreword.engine.threads import default_threads
 from foreword.errors import EngineError, ForewordError, PromptError, UsageError
 from foreword.text_graph import archive
 from foreword.text_graph.child import Child, default_memory_limit_bytes
