@@ -70,7 +70,7 @@ def test_convert_says_in_json_what_it_made(gguf: Path, tmp_path: Path) -> None:
 def test_convert_takes_chunk_widths(gguf: Path, tmp_path: Path) -> None:
     run("convert", gguf, *CONTEXT, "-o", tmp_path / "bundle", "--prefill", "16, 4")
     signatures = open_bundle(tmp_path / "bundle").manifest.signatures
-    assert signatures[:4] == ("decode", "prefill_4", "prefill_16", "verify_8")
+    assert signatures[:3] == ("decode", "prefill_4", "prefill_16")
 
 
 def test_convert_replaces_only_when_asked(gguf: Path, stored: Path) -> None:
