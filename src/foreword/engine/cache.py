@@ -57,6 +57,7 @@ class Cache:
 
     def resized(self, slots: int, length: int) -> Cache:
         """Return a cache of `slots` slots that holds the first `length` of this one."""
+        length = min(length, slots, self.slots)
         other = Cache(self._shape, slots)
         other.keys[:, :, :length] = self.keys[:, :, :length]
         other.values[:, :, :, :length] = self.values[:, :, :, :length]
