@@ -7,13 +7,14 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import foreword
 from foreword.engine import load as loading
+from foreword.engine.graph import TokenGraph
 from foreword.engine.load import weight_cache_key
-from foreword.engine.runtime import LiteRtGraph
 from tiny import CONTEXT, PREFILL
 from tiny_gguf import write_tiny_gguf
 from weight_files import answer, loader, only, rewrite
@@ -39,10 +40,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files of packed weights that a model was loaded over, those that were made for it too."""
     files: list[Path] = []
 
-    def noted(*arguments: object) -> LiteRtGraph:
-        assert isinstance(arguments[-1], Path)
+    compiled = loading.LiteRtGraph
+
+    def noted(*arguments: Any) -> TokenGraph:
         files.append(arguments[-1])
-        return LiteRtGraph(*arguments)  # type: ignore[arg-type]
+        return compiled(*arguments)
 
     monkeypatch.setattr(loading, "LiteRtGraph", noted)
     return files

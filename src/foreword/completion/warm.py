@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 
-from foreword.bundle.manifest import split_signature
 from foreword.completion.completer import Completer
 from foreword.completion.suggestion import Policy
 from foreword.engine.engine import Cancel, Engine
 
 
 def warm(completer: Completer, cancel: Cancel | None = None) -> None:
-    """Make a suggestion, then run once each signature that others need, for half the context.
+    """Make a suggestion, then run each signature once, in a text that grows as a long one does.
 
     It goes in steps of a run of the model, and ends at the first one before which `cancel` is
     set. The model forgets its text; nothing else that is left changes an answer. Raises what
@@ -25,14 +24,12 @@ def warm(completer: Completer, cancel: Cancel | None = None) -> None:
     completer.beside(model).suggest("The", Policy(max_words=1, confidence=0), cancel)
     if not isinstance(model, Engine):
         return
-    graph = model.graph
-    calls = sorted(split_signature(name, model.context) for name in model.manifest.signatures)
-    lengths = sorted({slots for slots, _ in calls})
-    shorter = dict(zip(lengths, [0, *lengths], strict=False))
-    for slots, chunk in calls:
-        if cancel.is_set() or shorter[slots] >= model.context // 2:
+    graph, position = model.graph, 0
+    for kind, width in [(kind, width) for kind, widths in graph.widths.items() for width in widths]:
+        if cancel.is_set():
             break
-        width = int(chunk.partition("_")[2] or 1)
-        # Where a text outgrows the next shorter cache.
-        graph.run(chunk, [0] * width, min(shorter[slots], slots - width))
+        if position + width > graph.context:
+            position = 0
+        graph.run(kind if kind == "decode" else f"{kind}_{width}", [0] * width, position)
+        position += width
     graph.clear()
