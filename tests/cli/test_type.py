@@ -116,6 +116,13 @@ def test_a_bad_word_is_answered_in_helpful_words(bundle: Path) -> None:
         assert opened.ends() == 0
 
 
+def test_more_context_than_the_model_holds_is_told_before_anything_is_typed(bundle: Path) -> None:
+    with terminal("type", "--model", bundle, "--context-tokens", str(CONTEXT + 1)) as opened:
+        opened.says(f"no suggestions: context_tokens: this model holds {CONTEXT}")
+        opened.type(ctrl("q"))
+        assert opened.ends() == 0
+
+
 def test_a_damaged_model_leaves_an_editor(bundle: Path, tmp_path: Path) -> None:
     damaged = Path(shutil.copytree(bundle, tmp_path / "damaged"))
     model = bytearray((damaged / "model.tflite").read_bytes())

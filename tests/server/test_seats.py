@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +58,9 @@ def test_the_least_recently_used_is_given_up_first(engine: Engine) -> None:
         seats.give_back(seat)
     assert len(seats) == 1
     assert seats.take("c", LONG) is seat
+
+
+def test_warming_leaves_no_seat_and_no_memory(engine: Engine) -> None:
+    seats = seats_of(engine)
+    seats.warm(threading.Event())
+    assert (len(seats), seats.size_bytes) == (0, 0)

@@ -11,7 +11,10 @@ import pytest
 
 from book_model import BookModel, StreamModel
 from foreword.bundle.tokenizer import Tokenizer
+from foreword.completion.completer import Completer
+from foreword.engine.engine import Cancel
 from foreword.errors import EngineError
+from foreword.server import seats
 from foreword.server.worker import Limits
 from serving import BOOK, Endless, Gated, Serving, opens, serving
 from tiny import load_tiny
@@ -234,3 +237,44 @@ def test_the_end_of_the_server_lets_a_stream_come_to_its_own(tiny: Tokenizer) ->
     assert lines[-2:] == ["data: [DONE]", ""]
     stream.__exit__(None, None, None)
     client.close()
+
+
+def test_a_request_calls_off_the_warming_of_a_model_that_is_ready(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def until_called_off(_: Completer, cancel: Cancel) -> None:
+        begun.set()
+        assert isinstance(cancel, threading.Event)
+        assert cancel.wait(60)
+
+    monkeypatch.setattr(seats, "warm", until_called_off)
+    with serving(lambda: load_tiny(tiny_bundle)) as server, server.client() as client:
+        assert begun.wait(60)
+        assert client.get("/health").status_code == 200
+        assert suggest(client, "a").status_code == 200
+
+
+def test_the_end_of_the_server_calls_off_the_warming(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until_called_off(_: Completer, cancel: Cancel) -> None:
+        assert isinstance(cancel, threading.Event)
+        assert cancel.wait(60)
+
+    monkeypatch.setattr(seats, "warm", until_called_off)
+    with serving(lambda: load_tiny(tiny_bundle)):
+        pass
+
+
+def test_a_model_that_fails_while_it_is_warmed_is_asked_all_the_same(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise EngineError("not a number")
+
+    monkeypatch.setattr(seats, "warm", broken)
+    with serving(lambda: load_tiny(tiny_bundle)) as server, server.client() as client:
+        assert suggest(client, "a").status_code == 200
+    assert "EngineError while the model was warmed" in caplog.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +25,6 @@ from foreword.errors import UsageError
 
 if TYPE_CHECKING:
     from foreword.cli.editor.worker import Opened
-    from foreword.completion.safety import Filter
     from foreword.completion.suggestion import Policy
 
 
@@ -55,12 +54,12 @@ def type_(
     from foreword.bundle.store import open_bundle
     from foreword.cli.editor.text_file import TextFile, read
     from foreword.cli.models import is_text_graph, ready
-    from foreword.completion.safety import load_filter
+    from foreword.completion.safety import check_level
     from foreword.engine.load import check_threads
 
     policy = policy_of(context_tokens, context_words, alternatives, max_words, confidence)
     check_threads(threads)
-    words = load_filter(safety)
+    check_level(safety)
     if not is_terminal(sys.stdin) or not is_terminal(sys.stdout):
         raise UsageError(
             "expected a terminal to edit in, found a pipe or a file: "
@@ -77,22 +76,24 @@ def type_(
     from foreword.cli.editor.app import Editor
 
     def open_model() -> Opened:
-        return _opened(model, threads, policy, words)
+        return _opened(model, threads, policy, safety)
 
     # A terminal that is closed ends a command as SIGTERM does.
     signal.signal(signal.SIGHUP, lambda number, _: sys.exit(128 + number))
     Editor(text, name, open_model).run()
 
 
-def _opened(model: str, threads: int | None, policy: Policy, words: Filter) -> Opened:
-    """Load a model and run it once, so that the first suggestion comes as fast as the others."""
+def _opened(model: str, threads: int | None, policy: Policy, safety: str) -> Opened:
+    """Load a model and the filter."""
     from foreword.cli.editor.worker import Opened
     from foreword.cli.models import opened
     from foreword.completion.completer import Completer
+    from foreword.completion.safety import load_filter
     from foreword.completion.session import Session
+    from foreword.completion.warm import warm
 
     loaded, _ = opened(model, threads, quiet=True)
-    completer = Completer(loaded, words)
-    completer.suggest("The", replace(policy, max_words=1, alternatives=1))
+    completer = Completer(loaded, load_filter(safety))
+    completer.window("The", policy.context_tokens)  # refuses more than the model holds
     limit = loaded.context // 2 if policy.context_tokens is None else policy.context_tokens
-    return Opened(Session(completer, policy), limit, loaded.close)
+    return Opened(Session(completer, policy), limit, partial(warm, completer), loaded.close)

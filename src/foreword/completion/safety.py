@@ -15,7 +15,7 @@ from foreword.completion.lexicon import Lexicon, Tables, build, read_lexicon
 from foreword.completion.scan import Match, WordScan
 from foreword.errors import UsageError
 
-__all__ = ["LEVELS", "Filter", "Match", "Scan", "WordFilter", "load_filter"]
+__all__ = ["LEVELS", "Filter", "Match", "Scan", "WordFilter", "check_level", "load_filter"]
 
 LEVELS: dict[str, tuple[str, ...]] = {
     "off": (),
@@ -69,6 +69,12 @@ class WordFilter:
         return WordScan(self._lexicon)
 
 
+def check_level(level: str) -> None:
+    """Raise UsageError for a level that there is not."""
+    if level not in LEVELS:
+        raise UsageError(f"safety level: expected {', '.join(LEVELS)}, found {level!r}")
+
+
 def load_filter(
     level: str = "default", extra: Path | None = None, allow: Path | None = None
 ) -> WordFilter:
@@ -78,8 +84,7 @@ def load_filter(
     what is bad as well, and what is not, which wins. Raises UsageError for another level or a file
     that is not of this kind.
     """
-    if level not in LEVELS:
-        raise UsageError(f"safety level: expected {', '.join(LEVELS)}, found {level!r}")
+    check_level(level)
     document = read_lexicon()
     tables = Tables(document)
     bad = _read_list(extra, tables) if extra else {}

@@ -7,6 +7,7 @@ import os
 import secrets
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,9 +27,10 @@ _MOST_THREADS = 1024
 _PARTIAL = ".partial-"
 _STALE_SECONDS = 3600  # nothing is still being packed after an hour
 
-# LiteRT believes a damaged file: it computes wrong numbers from it, or crashes. So the last
-# thing done to a whole one is to date it 2000-01-01; whoever writes to it dates it anew.
-_SEAL = 946_684_800
+# LiteRT believes a damaged file, or one of another model: it computes wrong numbers from it, or
+# crashes. So the last thing done to a whole one is to date it by its name and size, some time from
+# 2000 to 2008; whoever writes to it dates it anew.
+_FIRST_SEAL = 946_684_800
 
 
 def load(name_or_path: str | Path, threads: int | None = None, speculate: bool = True) -> Engine:
@@ -110,7 +112,7 @@ def _with_weight_cache(
     try:
         graph = compile_with(partial)
         with suppress(OSError):
-            _seal(partial)
+            _seal(partial, kept.name)
             partial.replace(kept)
             graph.weight_cache = kept
             _drop(directory, bundle, but=kept)
@@ -135,18 +137,26 @@ def _reserve(directory: Path, model_bytes: int) -> None:
         os.posix_fallocate(file.fileno(), 0, 2 * model_bytes + (16 << 20))
 
 
-def _seal(path: Path) -> None:
+def _seal(path: Path, name: str) -> None:
+    """Make a file one that `_is_sealed` under its name to come."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
     path.chmod(0o444)  # what LiteRT finds unfit it packs anew in place, under other readers
-    os.utime(path, (_SEAL, _SEAL))
+    seal = _seal_of(name, path.stat().st_size)
+    os.utime(path, (seal, seal))
 
 
 def _is_sealed(path: Path) -> bool:
     try:
-        return path.stat().st_mtime == _SEAL
+        stat = path.stat()
     except OSError:
         return False
+    return stat.st_mtime == _seal_of(path.name, stat.st_size)
+
+
+def _seal_of(name: str, size: int) -> int:
+    # Even: there are file systems that count in steps of two seconds.
+    return _FIRST_SEAL + 2 * (zlib.crc32(f"{name} {size}".encode()) % (1 << 27))
 
 
 def _drop(directory: Path, bundle: Bundle, but: Path | None = None) -> int:

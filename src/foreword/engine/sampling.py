@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 from foreword.errors import UsageError
 
 FloatArray = NDArray[np.float32]
+Places = NDArray[np.intp]
 
 MOST_TOP_LOGPROBS = 100
 
 LEAST_TEMPERATURE = 1e-4
 """What is nearer to 0 is as good as greedy, and would overflow."""
+
+_BLOCK = 256  # tokens that are summed, or looked through for their best, at once
 
 
 @dataclass(frozen=True)
@@ -71,81 +75,136 @@ class Sampler:
     def __init__(self, params: SamplingParams) -> None:
         self._params = params
         self._random = np.random.default_rng(params.seed)
+        self._filters: list[Callable[[FloatArray], Places]] = []
+        if params.top_k:
+            self._filters.append(partial(_best, count=params.top_k))
+        if params.top_p < 1:
+            self._filters.append(partial(_head, p=params.top_p))
+        if params.min_p > 0:
+            self._filters.append(partial(_near, p=params.min_p))
 
     def choose(self, logits: FloatArray, seen: Sequence[int]) -> int:
         """Return a token for logits [V]; `seen` are the prompt's and the new tokens so far.
 
         `logits` is not changed. The order of the filters is that of llama.cpp: penalty,
-        top-k, top-p, min-p, then temperature.
+        top-k, top-p, min-p, then temperature. Of what they keep, the token is drawn at which the
+        sum of the chances, by token id, passes a random number.
         """
         params = self._params
         if params.repetition_penalty != 1.0 and seen:
             logits = _penalize(logits, seen, params.repetition_penalty)
         if params.temperature == 0:
             return int(logits.argmax())
-        kept, scores = _top_k(logits, params.top_k)
-        kept, scores = _top_p(kept, scores, params.top_p)
-        kept, scores = _min_p(kept, scores, params.min_p)
-        chances = _softmax(scores / max(params.temperature, LEAST_TEMPERATURE))
-        return int(self._random.choice(kept, p=chances))
+        ids: Places | None = None
+        for keep in self._filters:
+            kept = keep(logits)
+            logits = logits[kept]
+            ids = kept if ids is None else ids[kept]
+        chances = _relative(logits, max(params.temperature, LEAST_TEMPERATURE))
+        place = _place(chances, self._random.random())
+        return place if ids is None else int(ids[place])
 
 
 def log_probability(logits: FloatArray, token_id: int) -> float:
     """Return the natural logarithm of a token's probability under logits [V]."""
-    shifted = logits.astype(np.float64) - float(logits.max())
-    return float(shifted[token_id] - np.log(np.exp(shifted).sum()))
+    return float(logits[token_id]) - _log_total(logits)
 
 
 def likeliest(logits: FloatArray, count: int) -> tuple[tuple[int, float], ...]:
     """Return the `count` likeliest tokens under logits [V], each with its natural logarithm."""
     if not count:
         return ()
-    kept, scores = _top_k(logits, count)
-    total = float(logits.max()) + math.log(
-        np.exp(logits.astype(np.float64) - float(logits.max())).sum()
-    )
-    return tuple((int(i), float(score) - total) for i, score in zip(kept, scores, strict=True))
+    kept = _best(logits, count)
+    kept = kept[np.argsort(-logits[kept], kind="stable")]
+    total = _log_total(logits)
+    return tuple((int(i), float(logits[i]) - total) for i in kept)
 
 
 def _penalize(logits: FloatArray, seen: Sequence[int], penalty: float) -> FloatArray:
     """Repetition penalty of CTRL (Keskar et al. 2019), once for each token seen."""
-    logits = logits.copy()
-    tokens = np.unique(np.asarray(seen))
+    penalized, tokens = logits.copy(), np.fromiter(seen, np.intp, len(seen))
     scores = logits[tokens]
-    logits[tokens] = np.where(scores > 0, scores / penalty, scores * penalty)
-    return logits
+    with np.errstate(over="ignore"):
+        penalized[tokens] = np.where(scores > 0, scores / penalty, scores * penalty)
+    return penalized
 
 
-def _top_k(logits: FloatArray, k: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Keep the k best tokens (all for 0), best first; ties by token id."""
-    if 0 < k < logits.size:
-        kept = np.argpartition(-logits, k - 1)[:k]
-    else:
-        kept = np.arange(logits.size)
-    kept = kept[np.lexsort((kept, -logits[kept]))]
-    return kept, logits[kept].astype(np.float64)
+def _best(scores: FloatArray, count: int) -> Places:
+    """Return where the best scores are, in order of place; of equal ones the first."""
+    if count >= scores.size:
+        return np.arange(scores.size)
+    # As many groups have a score from `least` up, so the best have: few are left to compare.
+    rows = max(min(scores.size // (4 * count), _BLOCK), 1)
+    columns = scores.size // rows
+    tops = scores[: rows * columns].reshape(rows, columns).max(axis=0)
+    least = np.partition(tops, columns - count)[columns - count]
+    places = np.flatnonzero(scores >= least)
+    return _first(scores, places, np.sort(scores[places]), count)
 
 
-def _top_p(
-    kept: NDArray[np.intp], scores: NDArray[np.float64], p: float
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Keep the smallest head whose probability reaches p (Holtzman et al. 2020)."""
-    if p >= 1:
-        return kept, scores
-    count = int(np.searchsorted(np.cumsum(_softmax(scores)), p)) + 1
-    return kept[:count], scores[:count]
+def _head(scores: FloatArray, p: float) -> Places:
+    """Return the smallest head whose probability reaches p (Holtzman et al. 2020)."""
+    mass, best = p * float(_relative(scores).sum(dtype=np.float64)), float(scores.max())
+    share, reached = (1 - p) / 64, False
+    while not reached:
+        places = np.flatnonzero(scores >= best + math.log(share))
+        ascending = np.sort(scores[places])
+        sums = np.cumsum(_relative(ascending[::-1]), dtype=np.float64)
+        # What is below so small a share cannot make up more than is left out.
+        reached = sums[-1] >= mass or share < (1 - p) / (2 * scores.size)
+        share /= 64
+    count = min(int(np.searchsorted(sums, mass)) + 1, places.size)
+    return _first(scores, places, ascending, count)
 
 
-def _min_p(
-    kept: NDArray[np.intp], scores: NDArray[np.float64], p: float
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Keep tokens at least p times as likely as the best (Nguyen et al. 2024)."""
-    if p <= 0:
-        return kept, scores
-    enough = scores >= scores[0] + math.log(p)
-    return kept[enough], scores[enough]
+def _near(scores: FloatArray, p: float) -> Places:
+    """Return the tokens at least p times as likely as the best (Nguyen et al. 2024)."""
+    return np.flatnonzero(scores >= np.float64(scores.max()) + math.log(p))
 
 
-def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights = np.exp(scores - scores.max())
-    return np.asarray(weights / weights.sum())
+def _first(scores: FloatArray, places: Places, ascending: FloatArray, count: int) -> Places:
+    """Return the `count` of some places with the best scores, of equal ones the first."""
+    least = ascending[-count]
+    found = scores[places]
+    equal = np.flatnonzero(found == least)
+    surplus = np.count_nonzero(found >= least) - count
+    keep = found >= least
+    keep[equal[equal.size - surplus :]] = False
+    kept: Places = places[keep]
+    return kept
+
+
+def _relative(scores: FloatArray, temperature: float = 1.0) -> FloatArray:
+    """Return probabilities, all of them relative to the highest."""
+    with np.errstate(over="ignore"):
+        relative: FloatArray = scores - scores.max()
+        if temperature != 1.0:
+            relative /= temperature
+    np.exp(relative, out=relative)
+    return relative
+
+
+def _log_total(logits: FloatArray) -> float:
+    """Return the logarithm of what the exponentials of all logits sum up to."""
+    return float(logits.max()) + math.log(_relative(logits).sum(dtype=np.float64))
+
+
+def _place(chances: FloatArray, random: float) -> int:
+    """Return where the running sum of the chances passes `random` of the whole, 0 <= random < 1.
+
+    First of blocks, then in one: a running sum of a whole vocabulary takes longer than all else.
+    """
+    blocks = np.add.reduceat(chances, np.arange(0, chances.size, _BLOCK), dtype=np.float64)
+    sums = np.cumsum(blocks)
+    rest = random * sums[-1]
+    block = _passed(sums, rest)
+    if block:
+        rest -= sums[block - 1]
+    first = block * _BLOCK
+    within = np.cumsum(chances[first : first + _BLOCK], dtype=np.float64)
+    return first + _passed(within, rest)
+
+
+def _passed(sums: NDArray[np.float64], least: float) -> int:
+    """Return the first place above `least`; where rounding leaves none, the last that rises."""
+    return int(np.searchsorted(sums, min(least, np.nextafter(sums[-1], 0)), side="right"))

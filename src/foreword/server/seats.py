@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from foreword.completion.completer import Completer
 from foreword.completion.safety import Filter
-from foreword.engine.engine import Engine, LanguageModel
+from foreword.completion.warm import warm
+from foreword.engine.engine import Cancel, Engine, LanguageModel
 from foreword.engine.shared import SharedModel, TextEngine
 
 _ALIKE = 32  # characters that make it worth going on from another request's text
@@ -51,6 +52,13 @@ class Seats:
     def size_bytes(self) -> int:
         """Memory held for all texts."""
         return sum(seat.size_bytes for seat in self._seats.values())
+
+    def warm(self, cancel: Cancel) -> None:
+        """Make a first request as fast as the others; not where a run could not be called off."""
+        if self.take_turns:
+            completer = self._completer()
+            warm(completer, cancel)
+            completer.model.close()
 
     def take(self, session: str | None, text: str) -> Seat:
         """Return the session's seat, or without one that whose text begins most alike.

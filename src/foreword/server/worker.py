@@ -111,6 +111,7 @@ class Worker:
         self._waiting: deque[Job] = deque()
         self._latest: dict[str, Job] = {}
         self._running: Job | None = None
+        self._wanted = threading.Event()  # no more time to warm the model
         self._job_seconds = 0.1  # of late
         self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
 
@@ -142,6 +143,7 @@ class Worker:
                 self.metrics.turned_away.inc()
                 raise busy(math.ceil(len(self._waiting) * self._job_seconds))
             self._waiting.append(job)
+            self._wanted.set()
             self.metrics.waiting.set(len(self._waiting))
             self._changed.notify_all()
 
@@ -150,6 +152,7 @@ class Worker:
         with self._changed:
             if self.state == "ready":
                 self.state = "closed"
+            self._wanted.set()
             for job in (*self._waiting, *filter(None, [self._running])):
                 job.hurry(grace_seconds)
             self._changed.notify_all()
@@ -195,11 +198,19 @@ class Worker:
             self._become("failed")
             return
         self._become("ready")
+        self._warm(seats)
         while (job := self._next()) is not None:
             self._turn(job, seats)
             self.metrics.seats.set(len(seats))
             self.metrics.cache_bytes.set(seats.size_bytes)
         seats.close()
+
+    def _warm(self, seats: Seats) -> None:
+        """Warm the model while nobody asks: who waits for an answer need not wait for this."""
+        try:
+            seats.warm(self._wanted)
+        except Exception as failed:  # each request will say what is wrong
+            _log.warning("%s while the model was warmed", type(failed).__name__)
 
     def _become(self, state: State) -> None:
         with self._changed:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from foreword.cli.editor.worker import Answer, Failed, Message, Opened, Ready, Worker
+from foreword.engine.engine import Cancel
 from foreword.errors import BundleError, EngineError
 from suggesters import Gated, found
 
@@ -21,8 +22,9 @@ class Running:
     def __init__(self) -> None:
         self.suggester = Gated()
         self.closed = threading.Event()
+        self.warmed: queue.Queue[Cancel] = queue.Queue()
         self.messages: queue.Queue[Message] = queue.Queue()
-        opened = Opened(self.suggester, 256, self.closed.set)
+        opened = Opened(self.suggester, 256, self.warmed.put, self.closed.set)
         self.worker = Worker(lambda: opened, self.messages.put)
         self.worker.start()
 
@@ -111,7 +113,7 @@ def test_what_is_asked_while_the_model_is_loading_is_answered_then() -> None:
 
     def slow() -> Opened:
         assert loaded.wait(60)
-        return Opened(suggester, 256, lambda: None)
+        return Opened(suggester, 256, lambda _: None, lambda: None)
 
     worker = Worker(slow, messages.put)
     worker.start()
@@ -121,4 +123,62 @@ def test_what_is_asked_while_the_model_is_loading_is_answered_then() -> None:
     loaded.set()
     assert messages.get(timeout=60) == Ready(256)
     assert messages.get(timeout=60) == Answer("ab", ANSWER)
+    worker.close()
+
+
+def warming(warm: Callable[[Cancel], None]) -> tuple[Worker, queue.Queue[Message]]:
+    """A worker that was told to be ready and now warms its model."""
+    suggester = Gated()
+    suggester.gate.set()
+    messages: queue.Queue[Message] = queue.Queue()
+    worker = Worker(lambda: Opened(suggester, 256, warm, lambda: None), messages.put)
+    worker.start()
+    assert messages.get(timeout=60) == Ready(256)
+    return worker, messages
+
+
+def test_a_model_is_warmed_once_and_until_something_is_asked(running: Running) -> None:
+    cancel = running.warmed.get(timeout=60)
+    assert not cancel.is_set()
+    running.worker.cancel()
+    assert not cancel.is_set()
+    running.suggester.gate.set()
+    running.worker.ask("a")
+    assert cancel.is_set()
+    assert running.told() == Answer("a", ANSWER)
+    assert running.warmed.empty()
+
+
+def test_what_is_asked_while_the_model_is_warmed_is_answered_at_once() -> None:
+    def warm(cancel: Cancel) -> None:
+        assert isinstance(cancel, threading.Event)
+        assert cancel.wait(60)
+
+    worker, messages = warming(warm)
+    worker.ask("a")
+    assert messages.get(timeout=60) == Answer("a", ANSWER)
+    worker.close()
+
+
+def test_leaving_ends_the_warming() -> None:
+    ended = threading.Event()
+
+    def warm(cancel: Cancel) -> None:
+        assert isinstance(cancel, threading.Event)
+        assert cancel.wait(60)
+        ended.set()
+
+    worker, _ = warming(warm)
+    worker.close()
+    assert ended.wait(60)
+
+
+def test_a_model_that_fails_while_it_is_warmed_is_asked_all_the_same() -> None:
+    def warm(_: Cancel) -> None:
+        raise EngineError("not a number")
+
+    worker, messages = warming(warm)
+    assert messages.get(timeout=60) == Failed("not a number", final=False)
+    worker.ask("a")
+    assert messages.get(timeout=60) == Answer("a", ANSWER)
     worker.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from foreword.completion.suggestion import Suggestions
@@ -35,16 +36,17 @@ class Suggester(Protocol):
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that is ready: who suggests, tokens it is given at most, and how to close it."""
+    """A model that is ready: who suggests, tokens it is given at most, how to warm and close it."""
 
     suggester: Suggester
     limit_tokens: int
+    warm: Callable[[Cancel], None]
     close: Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Ready:
-    """Told once: the model is loaded and warm."""
+    """Told once: the model is loaded."""
 
     limit_tokens: int
 
@@ -78,7 +80,8 @@ class _Request:
 class Worker:
     """Runs a model in a thread of its own.
 
-    `open_model` is called there first. `deliver` is called there too, with every message.
+    `open_model` is called there first. `deliver` is called there too, with every message. The
+    model is warmed until something is asked.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Worker:
         self._newest: _Request | None = None
         self._dismissed = False
         self._closing = False
+        self._wanted = threading.Event()  # no more time to warm the model
         self._thread = threading.Thread(target=self._run, name="suggest", daemon=True)
 
     def start(self) -> None:
@@ -122,6 +126,8 @@ class Worker:
             if self._newest is not None:
                 self._newest.cancel.set()
             self._newest = self._waiting = request
+            if request is not None or self._closing:
+                self._wanted.set()
             self._changed.notify()
 
     def _take(self) -> _Request | None:
@@ -139,13 +145,17 @@ class Worker:
             return
         try:
             self._deliver(Ready(model.limit_tokens))
+            self._attempt(partial(model.warm, self._wanted))
             while (request := self._take()) is not None:
-                try:
-                    self._answer(model.suggester, request)
-                except Exception as error:
-                    self._deliver(Failed(_one_line(error), final=False))
+                self._attempt(partial(self._answer, model.suggester, request))
         finally:
             model.close()
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._deliver(Failed(_one_line(error), final=False))
 
     def _answer(self, suggester: Suggester, request: _Request) -> None:
         if self._dismissed:
