@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from foreword.engine.forward import Forward, StreamStats
 from foreword.engine.litert_graph import LiteRtGraph
-from foreword.engine.speculate import Drafter
 from foreword.families.find import find_family
 from foreword.graph.decoder import build
 from foreword.graph.description import GraphShape
@@ -79,14 +78,16 @@ def assert_guesses_change_nothing(
     graph: LiteRtGraph, tokens: list[int], prompts: int = 16, new: int = 24
 ) -> int:
     """Continue beginnings of a text with and without guesses; return how many were right."""
-    plain, guessing, stats = Forward(graph), Forward(graph, Drafter()), StreamStats(0)
+    plain, guessing, stats = Forward(graph), Forward(graph), StreamStats(0)
     for end in np.linspace(2, len(tokens), prompts).astype(int):
         said = []
         for forward in (plain, guessing):
             forward.forget()
             text = tokens[:end]
             while len(text) < min(end + new, graph.context):
-                logits = forward.logits(text, stats, lambda: False, useful=8)
+                logits = forward.logits(
+                    text, stats, lambda: False, useful=8 if forward is guessing else 0
+                )
                 assert logits is not None
                 text.append(int(logits.argmax()))
             said.append(text)

@@ -15,7 +15,6 @@ from foreword.engine.engine import Engine
 from foreword.engine.forward import Forward, StreamStats
 from foreword.engine.graph import TokenGraph
 from foreword.engine.sampling import SamplingParams
-from foreword.engine.speculate import Drafter
 from foreword.errors import EngineError
 from tiny import graph_of, load_tiny, write_tiny_bundle
 
@@ -42,7 +41,7 @@ def cold(bundle: Path) -> Iterator[Forward]:
 
 @pytest.fixture
 def warm(engine: Engine) -> Forward:
-    return Forward(engine.graph, Drafter())
+    return Forward(engine.graph)
 
 
 def logits(
@@ -108,7 +107,7 @@ class Counted:
 def test_called_off_while_a_guess_is_verified_what_comes_next_is_right(
     engine: Engine, cold: Forward
 ) -> None:
-    forward = Forward(engine.graph, Drafter())
+    forward = Forward(engine.graph)
     text = [40, 41, 42]
     said = continued(forward, text, 30, StreamStats(0))
     forward.forget()
@@ -190,7 +189,7 @@ def resident_bytes() -> int:
 def test_output_that_is_not_finite_is_an_error_whether_it_was_guessed_or_not(
     engine: Engine,
 ) -> None:
-    forward = Forward(engine.graph, Drafter())
+    forward = Forward(engine.graph)
     text = [40, 41, 42]
     said = continued(forward, text, 20, StreamStats(0))
     for tokens in (text, [*text, *said[:9]]):

@@ -13,7 +13,6 @@ from foreword.engine.forward import Forward, StreamStats
 from foreword.engine.generation import Generation, Step
 from foreword.engine.graph import TokenGraph
 from foreword.engine.sampling import SamplingParams
-from foreword.engine.speculate import Drafter
 from foreword.errors import PromptError
 
 
@@ -78,15 +77,13 @@ class Engine:
         tokenizer: Tokenizer,
         manifest: Manifest,
         load_ms: float = 0.0,
-        drafter: Drafter | None = None,
     ) -> None:
-        """`drafter` guesses what likely text goes on with; without, it goes token by token."""
         self.tokenizer = tokenizer
         self.manifest = manifest
         self.load_ms = load_ms
         self.stats = StreamStats(0)
         self._graph = graph
-        self._forward = Forward(graph, drafter)
+        self._forward = Forward(graph)
         self._turn = 0
 
     def __enter__(self) -> Engine:
@@ -115,11 +112,6 @@ class Engine:
     def end_tokens(self) -> tuple[int, ...]:
         """Tokens with which the model ends a text."""
         return self.manifest.special_tokens.end
-
-    @property
-    def speculates(self) -> bool:
-        """Whether what comes next is guessed."""
-        return self._forward.drafter is not None
 
     @property
     def graph(self) -> TokenGraph:

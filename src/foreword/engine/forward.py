@@ -40,9 +40,8 @@ class StreamStats:
 class Forward:
     """A token model, what its cache holds, and what is known of the tokens after that."""
 
-    def __init__(self, graph: TokenGraph, drafter: Drafter | None = None) -> None:
-        """`drafter` guesses what follows; without, every token is run when it is asked for."""
-        self.graph, self.drafter = graph, drafter
+    def __init__(self, graph: TokenGraph) -> None:
+        self.graph, self.drafter = graph, Drafter()
         self._prefix = Prefix()
         self._ahead: list[FloatArray] = []  # logits [V] after the last tokens of the prefix
 
@@ -83,14 +82,11 @@ class Forward:
             self._run(run.signature, tokens, run.count, stats)
         if called_off():
             return None
-        guess = Guess()
-        signature = last.signature
-        if self.drafter is not None:
-            guess = self.drafter.guess(tokens, useful)
-            width = width_for(last.count, guess.chances, widths["verify"])
-            guess = guess.first(width - last.count)
-            signature = f"verify_{width}" if width > 1 else "decode"
-            self.drafter.read(tokens, reused)
+        guess = self.drafter.guess(tokens, useful)
+        width = width_for(last.count, guess.chances, widths["verify"])
+        guess = guess.first(width - last.count)
+        signature = f"verify_{width}" if width > 1 else "decode"
+        self.drafter.read(tokens, reused)
         found = self._run(signature, [*tokens, *guess.token_ids], last.count + len(guess), stats)
         assert found is not None, "a plan ends with logits"
         return self._judged(tokens, guess, found[last.count - 1 :], stats)
@@ -120,8 +116,6 @@ class Forward:
         text, right = list(tokens), 0
         first: FloatArray = rows[0]
         best = self._best(first)
-        if self.drafter is None:
-            return first
         self.drafter.heard(text, best)
         for guessed in guess.token_ids:
             if guessed != best:

@@ -55,7 +55,7 @@ class Generation:
     def guessable(self) -> int:
         """Tokens after the next that are likely to be the likeliest: none where they are drawn."""
         params = self._params
-        if params.temperature > 0 or params.repetition_penalty != 1:
+        if not params.speculate or params.temperature > 0 or params.repetition_penalty != 1:
             return 0
         return self._prompt_tokens + params.max_new_tokens - len(self.tokens) - 1
 

@@ -19,7 +19,6 @@ from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.engine import Engine
 from foreword.engine.litert_graph import LiteRtGraph
 from foreword.engine.runtime import IN_MEMORY, RUNTIME_VERSION
-from foreword.engine.speculate import Drafter
 from foreword.engine.threads import Threads, default_threads
 from foreword.errors import EngineError, ForewordError, UsageError
 
@@ -33,11 +32,11 @@ _STALE_SECONDS = 3600  # nothing is still being packed after an hour
 _FIRST_SEAL = 946_684_800
 
 
-def load(name_or_path: str | Path, threads: int | None = None, speculate: bool = True) -> Engine:
+def load(name_or_path: str | Path, threads: int | None = None) -> Engine:
     """Open a bundle by path or by its name in `foreword list`, and load it.
 
-    `speculate`: guess what comes next, and run several tokens at once where that is likely right.
-    Raises BundleError for a bundle that is missing or damaged, EngineError when the
+    Without `threads` there is one for each core that others leave free, at most four, whenever the
+    model runs. Raises BundleError for a bundle that is missing or damaged, EngineError when the
     runtime refuses it, UsageError for `threads` that `check_threads` refuses.
     """
     started = time.perf_counter()
@@ -68,8 +67,7 @@ def load(name_or_path: str | Path, threads: int | None = None, speculate: bool =
     except ForewordError:
         graph.close()
         raise
-    drafter = Drafter() if speculate else None
-    return Engine(graph, tokenizer, manifest, (time.perf_counter() - started) * 1e3, drafter)
+    return Engine(graph, tokenizer, manifest, (time.perf_counter() - started) * 1e3)
 
 
 def check_threads(threads: int | None) -> None:

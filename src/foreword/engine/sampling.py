@@ -29,8 +29,9 @@ class SamplingParams:
 
     `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1
     switch their filters off. `stop` strings end the text before them. `logprobs` fills
-    `Step.logprob`, and `Step.top_logprobs` with as many tokens as `top_logprobs` says. Raises
-    UsageError for values outside their range.
+    `Step.logprob`, and `Step.top_logprobs` with as many tokens as `top_logprobs` says. `speculate`:
+    guess what a greedy text goes on with, and run several tokens at once where that is likely to
+    be right; see `engine.speculate`. Raises UsageError for values outside their range.
     """
 
     temperature: float = 0.0
@@ -44,6 +45,7 @@ class SamplingParams:
     ignore_eos: bool = False
     logprobs: bool = False
     top_logprobs: int = 0
+    speculate: bool = True
 
     def __post_init__(self) -> None:
         ranges = {

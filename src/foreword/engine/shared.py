@@ -8,7 +8,6 @@ from typing import Protocol, runtime_checkable
 from foreword.engine.cache import FloatArray, Rows
 from foreword.engine.engine import Engine
 from foreword.engine.graph import TokenGraph
-from foreword.engine.speculate import Drafter
 
 
 @runtime_checkable
@@ -34,8 +33,8 @@ class TextEngine(Engine):
 
     @property
     def kept_bytes(self) -> int:
-        """Memory of the keys and values that are put aside, 0 while they are in the cache."""
-        return self._graph.kept_bytes
+        """Memory of the text, but for keys and values that are in the cache now."""
+        return self._graph.kept_bytes + self._forward.drafter.size_bytes
 
 
 class SharedModel:
@@ -55,8 +54,7 @@ class SharedModel:
     def text(self) -> TextEngine:
         """Return an engine for one more text."""
         engine = self._engine
-        drafter = Drafter() if engine.speculates else None
-        return TextEngine(_View(self), engine.tokenizer, engine.manifest, engine.load_ms, drafter)
+        return TextEngine(_View(self), engine.tokenizer, engine.manifest, engine.load_ms)
 
     def close(self) -> None:
         """Give the model's memory back."""

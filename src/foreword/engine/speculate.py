@@ -20,7 +20,8 @@ ORDERS = (3, 2, 1)
 ROW_COST = 0.07
 """Time of one more token in a run, in runs of one token: .03 to .08 on two processors."""
 
-_MOST_KNOWN = 1 << 13  # n-grams, in each of two generations: at most 3 MB
+_MOST_KNOWN = 1 << 13  # n-grams, in each of two generations
+_BYTES_EACH = 200  # of an n-gram in a dict: measured
 _PRIOR_RUNS = 8.0
 _LONGEST = 512.0
 
@@ -76,6 +77,11 @@ class Drafter:
     _young: dict[_Key, int] = field(default_factory=dict)
     _old: dict[_Key, int] = field(default_factory=dict)
     _rates: dict[Source, _Rate] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the tables take."""
+        return _BYTES_EACH * (len(self._young) + len(self._old))
 
     def read(self, token_ids: Sequence[int], start: int) -> None:
         """Note what came after which tokens in a text, for its tokens from `start` on."""
