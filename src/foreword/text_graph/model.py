@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from foreword.bundle.tokenizer import Tokenizer
+from foreword.engine.child import default_memory_limit_bytes
 from foreword.engine.engine import Cancel, StreamStats
 from foreword.engine.generation import FinishReason, Step
 from foreword.engine.load import check_threads, default_threads
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import EngineError, ForewordError, PromptError, UsageError
 from foreword.text_graph import archive
-from foreword.text_graph.child import Child, default_memory_limit_bytes
+from foreword.text_graph.child import tensorflow_child
 from foreword.text_graph.versions import check_runs
 
 _FIXED = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
@@ -51,7 +52,8 @@ class TextGraph:
         self.stats = StreamStats(0)
         self.peak_rss_bytes = 0
         limit = memory_limit_bytes or default_memory_limit_bytes()
-        self._child = Child("foreword.text_graph.interpret", self.path.name, failure, limit)
+        module = "foreword.text_graph.interpret"
+        self._child = tensorflow_child(module, self.path.name, failure, limit)
         self._child.ask(
             {"model": str(self.path.absolute()), "threads": threads or default_threads()}
         )
