@@ -33,7 +33,7 @@ def document(
     usual = _rows(measured.by_threads[options.threads])
     decode, (prefill, tokens) = decode_figure(usual), prefill_figure(usual)
     shares = {
-        str(threads): _bandwidth_share(_rows(found)[decode], entries[0], measured, threads)
+        str(threads): _bandwidth_share(found[decode], entries[0], measured.bandwidths[threads])
         for threads, found in measured.by_threads.items()
     }
     found: Document = {
@@ -57,7 +57,10 @@ def document(
             }
             for side, entry in zip(SIDES, entries, strict=False)
         },
-        "load_ms": {**_figure(measured.loads[1:]), "cold": _sides(measured.loads[0])},
+        "load_ms": {
+            **_figure(measured.loads[1:]),
+            "cold": _sides(list(map(_rounded, measured.loads[0]))),
+        },
         "by_threads": {str(n): _rows(rows) for n, rows in measured.by_threads.items()},
         "with_a_busy_core": _rows(measured.busy),
         "bandwidth_gb_per_s": {str(n): spread(v) for n, v in measured.bandwidths.items()},
@@ -155,10 +158,10 @@ def _sides(values: Sequence[Any]) -> Document:
     return dict(zip(SIDES, values, strict=False))
 
 
-def _bandwidth_share(decode: Document, entry: Entry, measured: Measured, threads: int) -> float:
-    """Return the weights that are read in a second over the bandwidth of the triad."""
-    read = decode["foreword"]["median"] * entry.weight_bytes / 1e9
-    return _rounded(read / float(np.median(measured.bandwidths[threads])))
+def _bandwidth_share(rows: Sequence[Row], entry: Entry, speeds: Sequence[float]) -> float:
+    """Return the weights read in a second over the bandwidth of the same round: the median."""
+    read = [row[0] * entry.weight_bytes / 1e9 for row in rows]
+    return _rounded(float(np.median(np.divide(read, speeds))))
 
 
 def _rounded(value: float) -> float:

@@ -16,7 +16,7 @@ from foreword.evaluation.benchmark.bandwidth import triad
 from foreword.evaluation.benchmark.child import Runner
 from foreword.evaluation.benchmark.contender import Entry
 from foreword.evaluation.benchmark.hog import hogged_core
-from foreword.evaluation.benchmark.questions import Request, few, questions
+from foreword.evaluation.benchmark.questions import Request, decode_figure, few, questions
 from foreword.evaluation.text import Text
 
 SETTLE_SECONDS = 0.05
@@ -44,6 +44,7 @@ class Asked(Protocol):
         ...
 
 
+Ask = Callable[[Request], Any]
 Start = Callable[[Entry, int, Path], Asked]
 
 
@@ -69,7 +70,8 @@ class Options:
 class Measured:
     """The rows of every figure: with one thread and with the most, and of a few under load.
 
-    The first of `loads`, in ms as the others, packed the weights. Bandwidths are in GB/s.
+    The first of `loads`, in ms as the others, packed the weights. Bandwidths, in GB/s, are of the
+    rounds of the figure that stands for decoding.
     """
 
     by_threads: Mapping[int, Mapping[str, Sequence[Row]]]
@@ -92,7 +94,7 @@ def measure(
     called as work goes on. Raises what loading raises, EngineError for a process that dies.
     """
     asked = questions(entries, texts, options.rounds, options.keystrokes)
-    counts = sorted({1, options.threads})
+    decode, counts = decode_figure(asked), sorted({1, options.threads})
     total = sum(map(len, asked.values())) * len(counts) + sum(map(len, few(asked).values()))
     turns = _Turns(total + options.rounds + 1, progress)
     by_threads, busy = dict[int, dict[str, list[Row]]](), dict[str, list[Row]]()
@@ -110,16 +112,19 @@ def measure(
                     stack.callback(runners[-1].close)
                     versions |= runners[-1].versions
                 memory = stack.enter_context(triad(threads))
-                found, speeds = dict[str, list[Row]](), list[float]()
-                for name, requests in asked.items():
-                    time.sleep(SETTLE_SECONDS)
-                    speeds.append(memory.gb_per_s())
-                    found[name] = turns.take(runners, requests)
-                found["peak_rss_bytes"] = [[r.ask({"figure": "peak_rss_bytes"}) for r in runners]]
-                by_threads[threads], bandwidths[threads] = found, speeds
+                asks = [runner.ask for runner in runners]
+                found = {
+                    # The bandwidth is taken in the rounds of what it is compared with.
+                    name: turns.take([memory.ask, *asks] if name == decode else asks, requests)
+                    for name, requests in asked.items()
+                }
+                bandwidths[threads] = [row[0] for row in found[decode]]
+                found[decode] = [row[1:] for row in found[decode]]
+                found["peak_rss_bytes"] = [[ask({"figure": "peak_rss_bytes"}) for ask in asks]]
+                by_threads[threads] = found
                 if threads == options.threads:
                     with hogged_core():
-                        busy = {name: turns.take(runners, rs) for name, rs in few(asked).items()}
+                        busy = {name: turns.take(asks, few(asked)[name]) for name in few(asked)}
     return Measured(by_threads, busy, loads, bandwidths, versions)
 
 
@@ -129,14 +134,14 @@ class _Turns:
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
 
-    def take(self, runners: Sequence[Asked], requests: Sequence[Request]) -> list[Row]:
+    def take(self, asked: Sequence[Ask], requests: Sequence[Request]) -> list[Row]:
         """Return the rows of requests, without the first, which is a warm-up."""
         rows = list[Row]()
         for request in requests:
             row = []
-            for runner in runners:
+            for ask in asked:
                 time.sleep(SETTLE_SECONDS)
-                row.append(runner.ask(request))
+                row.append(ask(request))
             rows.append(row)
             self.advance()
         return rows[1:]

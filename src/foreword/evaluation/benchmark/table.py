@@ -25,7 +25,8 @@ def lines(found: Document) -> Iterator[str]:
     sides = [side for side in SIDES if side in found["contenders"]]
     for side in sides:
         about = found["contenders"][side]
-        yield f"{side:<10} {about['name']}, {about['runtime']}, {about['recipe']}"
+        words = dict.fromkeys((about["name"], about["runtime"], about["recipe"]))
+        yield f"{side:<10}" + ", ".join(words)
     yield (
         f"{found['machine']['processor']}, {found['machine']['cores']} cores; context "
         f"{found['context']}; medians of {found['rounds']} rounds, and their range"
@@ -43,9 +44,9 @@ def lines(found: Document) -> Iterator[str]:
             f"memory, {_threads(threads)}: {speed['median']:.1f} GB/s ({speed['min']:.1f}–"
             f"{speed['max']:.1f}); decoding reads weights at {share:.0%} of it"
         )
-    for key, words in _HEADLINES.items():
+    for key, headline in _HEADLINES.items():
         if found.get(key) is not None:
-            yield f"{found[key]:.2f} {words.format(**found)}"
+            yield f"{found[key]:.2f} {headline.format(**found)}"
 
 
 def _blocks(found: Document) -> Iterator[tuple[str, list[tuple[str, Document]]]]:
