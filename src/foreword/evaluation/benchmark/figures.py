@@ -30,8 +30,8 @@ def document(
     above 1 is better for a speed, below 1 for a time or for memory. Only `prefill_ratio`, of
     speeds, is of a figure that is a time.
     """
-    usual = _rows(measured.by_threads[options.threads])
-    decode, (prefill, tokens) = decode_figure(usual), prefill_figure(usual)
+    usual = measured.by_threads[options.threads]
+    decode, (_, tokens) = decode_figure(usual), prefill_figure(usual)
     shares = {
         str(threads): _bandwidth_share(found[decode], entries[0], measured.bandwidths[threads])
         for threads, found in measured.by_threads.items()
@@ -68,7 +68,7 @@ def document(
         "machine": machine(),
         "versions": {**versions(), **measured.versions},
     }
-    return found if len(entries) == 1 else {**found, **_ratios(usual, decode, prefill)}
+    return found if len(entries) == 1 else {**found, **_ratios(usual)}
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -100,11 +100,12 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("foreword", "ai-edge-litert", "numpy")}
 
 
-def _ratios(usual: Document, decode: str, prefill: str) -> Document:
+def _ratios(rows: Mapping[str, Sequence[Row]]) -> Document:
     """Return the ratios by which two runs are compared; None where nothing was measured."""
+    usual, waits = _rows(rows), rows[prefill_figure(rows)[0]]
     found = {
-        "decode_ratio": usual[decode]["ratio"]["median"],
-        "prefill_ratio": _rounded(1 / usual[prefill]["ratio"]["median"]),
+        "decode_ratio": usual[decode_figure(rows)]["ratio"]["median"],
+        "prefill_ratio": spread([theirs / ours for ours, theirs in waits])["median"],
         "continue_ratio": usual["continue_tokens_per_s"]["ratio"]["median"],
     }
     for name in POLICIES:
