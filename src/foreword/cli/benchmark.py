@@ -44,7 +44,7 @@ def benchmark(
     rounds: Annotated[int, typer.Option(help="How often each figure is taken.")] = 5,
     keystrokes: Annotated[int, typer.Option(help="Characters of each text to type.")] = 200,
     threads: Annotated[
-        int | None, typer.Option(help="Threads, beside one; chosen by default.")
+        int | None, typer.Option(help="The most threads, one is measured too; by default chosen.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the JSON there as well.")

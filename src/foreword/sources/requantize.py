@@ -70,8 +70,8 @@ def _open(source: Path) -> gguf.GGUFReader:
         raise _no_gguf(source, "no such file")
     try:
         return gguf.GGUFReader(source)
-    except _DAMAGED as error:
-        raise _no_gguf(source, f"{type(error).__name__}: {error!s:.100}") from None
+    except _DAMAGED:
+        raise _no_gguf(source, "another kind of file, or a damaged one") from None
 
 
 def _no_gguf(source: Path, found: str) -> SourceError:
