@@ -13,6 +13,7 @@ ELEMENTS = 1 << 25
 """Of each of the three arrays: 128 MB, several times what caches hold."""
 _BLOCK = 1 << 16  # elements: what is computed in two steps stays in the cache of a core between
 _FACTOR = np.float32(3)
+_PASSES = 3
 
 
 class Triad:
@@ -30,10 +31,16 @@ class Triad:
             (np.zeros(count, np.float32), np.ones(count, np.float32), np.ones(count, np.float32))
             for _ in range(threads)
         ]
-        self.ask()  # a warm-up, which maps the pages
+        self._gb_per_s()  # a warm-up, which maps the pages
 
     def ask(self, request: object = None) -> float:
-        """Return the bandwidth of one pass in 10^9 bytes a second, whatever is asked."""
+        """Return the best bandwidth of a few passes in 10^9 bytes a second, whatever is asked.
+
+        The best, as other work can only make a pass slower, and a limit is looked for.
+        """
+        return max(self._gb_per_s() for _ in range(_PASSES))
+
+    def _gb_per_s(self) -> float:
         moved = sum(array.nbytes for part in self._parts for array in part)
         started = time.perf_counter()
         list(self._pool.map(_pass, self._parts))
