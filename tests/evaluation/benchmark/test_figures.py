@@ -94,6 +94,7 @@ def test_the_table_has_a_line_for_every_figure(count: int) -> None:
     for name in ("first_token_ms_128", "keystroke_p95_ms", "peak_rss_MB", "2 threads, a busy core"):
         assert name in text
     assert "20.0 (10.0–30.0)" in text
+    assert ("1.25 (1.00–2.00)" in text) == (count == 2)
     assert ("llama.cpp" in text) == (count == 2)
     assert ("1.25 times as fast at decoding" in text) == (count == 2)
     assert "None" not in text

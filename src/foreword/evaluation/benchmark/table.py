@@ -70,9 +70,17 @@ def _split(rows: Document) -> Iterator[tuple[str, Document]]:
 def _line(name: str, row: Document, sides: list[str]) -> str:
     scale, shown = (1e6, "peak_rss_MB") if name in _MB else (1.0, name)
     cells = "".join(f"{_cell(row[side], scale):>26}" for side in sides)
-    ratio = row.get("ratio")
-    median = ratio["median"] if isinstance(ratio, dict) else ratio
-    return f"{shown:<30}{cells}" + (f"{median:>10.2f}" if median is not None else "")
+    return f"{shown:<30}{cells}{_ratio(row.get('ratio'))}".rstrip()
+
+
+def _ratio(value: Any) -> str:
+    match value:
+        case {"median": median, "min": least, "max": most} if least != most:
+            return f"{median:>10.2f} ({least:.2f}–{most:.2f})"
+        case {"median": median}:
+            return f"{median:>10.2f}"
+        case _:
+            return f"{value:>10.2f}" if value is not None else ""
 
 
 def _cell(value: Any, scale: float) -> str:
