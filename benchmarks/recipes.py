@@ -108,7 +108,9 @@ def peers_of(checkpoint: Path, scratch: Path, options: argparse.Namespace) -> di
     """Return llama.cpp with the checkpoint's weights in every type asked for, by a name."""
     if not options.peer:
         return {}
-    from peers import Scorer, requantize
+    from peers import Scorer
+
+    from foreword.sources.requantize import requantize
 
     found = {}
     for kind in options.peer:

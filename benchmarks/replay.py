@@ -24,24 +24,21 @@ import os
 import shlex
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
 import numpy as np
-from first_light import machine, requantize, spread
-from replay_texts import DIALOGUE, NOVEL, SPEECHES, fetch
+from replay_texts import DIALOGUE, KINDS, NOVEL, SPEECHES, fetch
 
 import foreword
 from foreword.completion.completer import Completer
 from foreword.completion.session import Session
-from foreword.completion.suggestion import Policy, Suggestion, Suggestions
-from foreword.completion.words import parts_of, sentence_end
-from foreword.engine.engine import Cancel
+from foreword.completion.suggestion import Policy
+from foreword.evaluation.benchmark.figures import machine, spread
+from foreword.evaluation.benchmark.llama import LlamaCpp
 from foreword.evaluation.ngram import NGram
 from foreword.evaluation.replay import (
     BASELINE,
@@ -58,63 +55,10 @@ from foreword.evaluation.replay_page import svg
 from foreword.evaluation.typing import stretches
 from foreword.evaluation.usefulness import choose, figures
 from foreword.sources.known import DEFAULT, pull
+from foreword.sources.requantize import requantize
 
 ROOT = Path(__file__).parent.parent
-KINDS = ("speeches", "dialogue", "novel")
 PRECISION, WRONG_SHOW_RATE = 0.6, 0.15
-
-
-class LlamaCpp:
-    """llama.cpp as a suggester: what it generates, cut to whole words."""
-
-    def __init__(self, model: Path, completer: Completer, policy: Policy, threads: int) -> None:
-        self._completer, self._policy = completer, policy
-        self._llama = llama_cpp.Llama(
-            str(model),
-            n_ctx=completer.model.context,
-            n_threads=threads,
-            n_threads_batch=threads,
-            verbose=False,
-        )
-
-    def suggest(self, text: str, cancel: Cancel | None = None) -> Suggestions:
-        started = time.perf_counter()
-        window = self._completer._seen(text, self._policy)[1].token_ids
-        held = self._llama.input_ids[: self._llama.n_tokens].tolist()
-        reused = 0
-        for ours, theirs in zip(held, window[:-1], strict=False):
-            if ours != theirs:
-                break
-            reused += 1
-        said, count, raw = "", 0, b""
-        for token in self._llama.generate(window, temp=0.0, repeat_penalty=1.0):
-            count += 1
-            if token == self._llama.token_eos() or count > self._policy.max_tokens:
-                said = self._cut(raw.decode("utf-8", "ignore") + "\n") or ""
-                break
-            raw += self._completer.model.tokenizer.token_bytes(token)
-            cut = self._cut(raw.decode("utf-8", "ignore"))
-            if cut is not None:
-                said = cut
-                break
-        items = (Suggestion(said, tokens=count),) if said else ()
-        latency_ms = (time.perf_counter() - started) * 1e3
-        # The last token generated has not been run through the model.
-        computed = len(window) - reused + count - 1
-        return Suggestions(items, computed_tokens=computed, latency_ms=latency_ms)
-
-    def _cut(self, said: str) -> str | None:
-        """Return whole words once there are enough, or the sentence or line ends; else None."""
-        text = said.partition("\n")[0]
-        done = text != said
-        end = sentence_end(said)
-        if end is not None and end <= len(text):
-            text, done = text[:end], True
-        ends = [part.end for part in parts_of(text) if part.is_word]
-        most = self._policy.max_words
-        if len(ends) > most or (len(ends) == most and ends[-1] < len(text)):
-            return text[: ends[most - 1]]
-        return text if done else None
 
 
 def main() -> None:
@@ -141,7 +85,13 @@ def main() -> None:
         requantize(checkpoint, Path(scratch) / "q8_0.gguf")
         with foreword.load(bundle.path, threads=options.threads) as engine:
             completer = Completer(engine)
-            theirs = LlamaCpp(Path(scratch) / "q8_0.gguf", completer, policy, options.threads)
+            theirs = LlamaCpp(
+                Path(scratch) / "q8_0.gguf",
+                engine.tokenizer,
+                engine.first_token,
+                engine.context,
+                options.threads,
+            )
             open_policy = replace(policy, confidence=0.0)
             for kind in options.kind or KINDS:
                 learnt, development, text = texts[kind]
@@ -150,7 +100,7 @@ def main() -> None:
                     MODEL: of_model(completer, policy),
                     "unsilenced": Contender(Session(completer, open_policy)),
                     BASELINE: of_ngram(taught, policy),
-                    "llama.cpp": Contender(theirs),
+                    "llama.cpp": Contender(theirs.suggester(policy)),
                 }
                 chosen = stretches(text, options.keystrokes)
                 typed[kind] = Replay(kind, compete(chosen, contenders))

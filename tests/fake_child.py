@@ -1,4 +1,4 @@
-"""A child for tests of `foreword.text_graph.child`: it does what each request says."""
+"""A child for tests of `foreword.engine.child`: it does what each request says."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 import time
 from typing import Any
 
+from foreword.engine.child import Report, serve
 from foreword.errors import PromptError
-from foreword.text_graph.child import Report, serve
 
 
 def handle(request: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -17,7 +17,8 @@ def handle(request: dict[str, Any], report: Report) -> dict[str, Any]:
         case "echo":
             report("load", 0, 1)
             report("load", 1, 1)
-            return {"text": request["text"], "pid": os.getpid()}
+            says = os.environ.get("FAKE_CHILD_SAYS")
+            return {"text": request["text"], "pid": os.getpid(), "says": says}
         case "refuse":
             raise PromptError("expected this, found that")
         case "fail":

@@ -172,3 +172,24 @@ def test_the_packages_of_the_page_are_locked_without_naming_a_registry() -> None
     assert "://" not in re.sub(
         r'"url": "[^"]*"', "", (ROOT / "web" / "package-lock.json").read_text(encoding="utf-8")
     )
+
+
+def test_bench_measures_the_default_model_made_anew_and_what_is_given_counts(
+    machine: Machine,
+) -> None:
+    machine.add_python("python3", "3.11")
+    shutil.copy(ROOT / "scripts" / "bench", machine.root / "scripts")
+    found = shutil.which("mktemp")
+    assert found is not None
+    for tool in ("mktemp", "cmake", "cc", "c++"):  # the compiler has only to be there
+        (machine.bin / tool).symlink_to(found)
+    done = machine.run("scripts/bench --rounds 1")
+    assert done.returncode == 0, done.stderr
+    convert, benchmark = machine.notes.read_text().splitlines()[-2:]
+    assert convert.startswith("-m foreword.cli convert smollm2-135m-instruct ")
+    assert convert.endswith(" --replace")
+    assert benchmark.startswith("-m foreword.cli benchmark --against llama.cpp ")
+    assert benchmark.endswith(" --rounds 1")
+    before = machine.modules_run()
+    assert machine.run("scripts/bench start").returncode == 0
+    assert machine.modules_run() == before

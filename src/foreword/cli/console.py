@@ -41,6 +41,8 @@ _STAGES = {
     "trials": "Trying settings",
     "speed": "Measuring the speed",
     "replay": "Typing the texts",
+    "requantize": "Preparing the other side",
+    "benchmark": "Measuring in turn",
 }
 
 

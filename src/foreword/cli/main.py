@@ -13,6 +13,7 @@ import typer
 from foreword import __version__
 from foreword.cli import (
     android,
+    benchmark,
     complete,
     convert,
     export,
@@ -47,6 +48,7 @@ app.command("android")(android.android)
 app.command("report")(report.report)
 app.command("tune")(tune.tune)
 app.command("replay")(replay.replay)
+app.command("benchmark")(benchmark.benchmark)
 app.command("inspect")(inspect.inspect)
 app.command("list")(list_.list_)
 app.command("remove")(remove.remove)

@@ -100,7 +100,7 @@ class Completer:
         """
         started = time.perf_counter()
         policy = policy or Policy()
-        seen, window = self._seen(text, policy)
+        seen, window = self.seen(text, policy)
         answer = Suggestions((), None, len(window.token_ids), window.dropped)
         computed = self._computed()
         try:
@@ -129,8 +129,8 @@ class Completer:
             )
         return limit
 
-    def _seen(self, text: str, policy: Policy) -> tuple[str, Window]:
-        """Return the end of a text that counts, and its tokens."""
+    def seen(self, text: str, policy: Policy) -> tuple[str, Window]:
+        """Return the end of a text that `suggest` looks at, and its tokens; raises what it does."""
         limit = self._limit(policy.context_tokens)
         seen = near_end(text, limit)
         if policy.context_words is not None:

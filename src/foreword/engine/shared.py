@@ -33,8 +33,13 @@ class TextEngine(Engine):
 
     @property
     def kept_bytes(self) -> int:
-        """Memory of the text, but for keys and values that are in the cache now."""
-        return self._graph.kept_bytes + self._forward.drafter.size_bytes
+        """Memory of the keys and values that are put aside, 0 while they are in the cache."""
+        return self._graph.kept_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that is held for this text: what is put aside, and what guesses are made of."""
+        return self.kept_bytes + self._forward.drafter.size_bytes
 
 
 class SharedModel:

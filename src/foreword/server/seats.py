@@ -27,7 +27,7 @@ class Seat:
     def size_bytes(self) -> int:
         """Memory that is held for this text alone."""
         model = self.completer.model
-        kept = model.kept_bytes if isinstance(model, TextEngine) else 0
+        kept = model.size_bytes if isinstance(model, TextEngine) else 0
         return kept + self.completer.remembered_bytes
 
 

@@ -13,8 +13,8 @@ import keras
 import keras_hub
 import tensorflow as tf
 
+from foreword.engine.child import Message, Report, serve
 from foreword.engine.memory import peak_rss_bytes
-from foreword.text_graph.child import Message, Report, serve
 from foreword.text_graph.integer import check_agreement, keep_probabilities, quantized
 from foreword.text_graph.interpret import Interpreter
 from foreword.text_graph.options import Sampling, TextOptions

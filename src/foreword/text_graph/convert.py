@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from foreword.bundle.home import downloads_dir
+from foreword.engine.child import default_memory_limit_bytes
 from foreword.errors import ConversionError, OutputError, UnsupportedModelError, UsageError
 from foreword.graph.spec import DecoderSpec, weight_shapes
 from foreword.sources.model import SourceModel
@@ -19,7 +20,7 @@ from foreword.sources.resolve import Source, open_source
 from foreword.text_graph import archive
 from foreword.text_graph.archive import About
 from foreword.text_graph.calibration import TEXTS
-from foreword.text_graph.child import Child, default_memory_limit_bytes
+from foreword.text_graph.child import tensorflow_child
 from foreword.text_graph.model import TextGraph
 from foreword.text_graph.options import TextOptions
 from foreword.text_graph.versions import check_converts
@@ -72,7 +73,7 @@ def convert(
             made.touch(mode=0o600, exist_ok=False)
             report = progress or (lambda stage, done, total: None)
             what = f"{model.name:.60} as a text graph"
-            child = Child("foreword.text_graph.build", what, ConversionError, limit)
+            child = tensorflow_child("foreword.text_graph.build", what, ConversionError, limit)
             try:
                 child.ask(
                     {

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow_text
 from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
 
+from foreword.engine.child import Message, Report, serve
 from foreword.engine.memory import peak_rss_bytes
 from foreword.errors import EngineError
-from foreword.text_graph.child import Message, Report, serve
 
 _SIGNATURE, _INPUT, _OUTPUT = "serving_default", "prompt", "text"
 

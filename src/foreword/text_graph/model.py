@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from foreword.bundle.tokenizer import Tokenizer
+from foreword.engine.child import default_memory_limit_bytes
 from foreword.engine.engine import Cancel
 from foreword.engine.forward import StreamStats
 from foreword.engine.generation import FinishReason, Step
@@ -15,7 +16,7 @@ from foreword.engine.sampling import SamplingParams
 from foreword.engine.threads import default_threads
 from foreword.errors import EngineError, ForewordError, PromptError, UsageError
 from foreword.text_graph import archive
-from foreword.text_graph.child import Child, default_memory_limit_bytes
+from foreword.text_graph.child import tensorflow_child
 from foreword.text_graph.versions import check_runs
 
 _FIXED = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
@@ -53,7 +54,8 @@ class TextGraph:
         self.stats = StreamStats(0)
         self.peak_rss_bytes = 0
         limit = memory_limit_bytes or default_memory_limit_bytes()
-        self._child = Child("foreword.text_graph.interpret", self.path.name, failure, limit)
+        module = "foreword.text_graph.interpret"
+        self._child = tensorflow_child(module, self.path.name, failure, limit)
         self._child.ask(
             {"model": str(self.path.absolute()), "threads": threads or default_threads()}
         )

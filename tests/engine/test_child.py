@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from foreword.engine.child import Child, default_memory_limit_bytes
 from foreword.errors import ConversionError, PromptError
-from foreword.text_graph.child import Child, default_memory_limit_bytes
 
 TESTS = Path(__file__).parents[1]
 GB = 1_000_000_000
@@ -88,6 +88,12 @@ def test_one_that_takes_too_much_memory_is_stopped() -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_one_without_a_limit_is_left_alone_and_has_the_environment_it_was_given() -> None:
+    child = Child("fake_child", "x", ConversionError, environment={"FAKE_CHILD_SAYS": "so"})
+    assert child.ask({"do": "echo", "text": ""})["says"] == "so"
+    child.close()
+
+
 def test_closing_ends_it_and_may_be_repeated(child: Child) -> None:
     pid = child.ask({"do": "echo", "text": ""})["pid"]
     child.close()
@@ -97,7 +103,7 @@ def test_closing_ends_it_and_may_be_repeated(child: Child) -> None:
 
 def test_it_ends_with_its_parent() -> None:
     parent = (
-        "from foreword.text_graph.child import Child\n"
+        "from foreword.engine.child import Child\n"
         "from foreword.errors import EngineError\n"
         "child = Child('fake_child', 'x', EngineError, 10**10)\n"
         "print(child.ask({'do': 'echo', 'text': ''})['pid'], flush=True)\n"
