@@ -233,7 +233,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "files-elsewhere": (lambda b: edit(b, files={"../../secret": {}}), "'../../secret'"),
     "absurd-layers": (lambda b: edit(b, layers=10**9), "'layers' should be a whole number"),
     "deep": (lambda b: (b / "bundle.json").write_text("[" * 10**5), "nesting too deep"),
-    "smaller-vocabulary": (lambda b: edit(b, vocabulary=298), "the manifest promises"),
+    "smaller-vocabulary": (lambda b: edit(b, vocabulary=298), "do not belong together"),
     "larger-vocabulary": (lambda b: edit(b, vocabulary=300), "logits of decode has shape"),
     "another-context": (lambda b: edit(b, context=64), "the manifest promises [1, 1, 1, 64]"),
     "other-signatures": (

@@ -204,3 +204,35 @@ def test_widths_are_sorted_by_kind() -> None:
     expected = {"decode": (1,), "prefill": (4, 32), "verify": (8,)}
     assert widths_by_kind((*names, "s16_prefill_8")) == expected
     assert widths_by_kind(["decode"]) == {"decode": (1,), "prefill": (), "verify": ()}
+
+
+def test_another_number_of_threads_gives_the_same_logits_over_the_same_cache(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    numbers = iter([1, 1, 2, 2, 1, 3])
+    graph = LiteRtGraph(
+        bundle.model_path,
+        bundle.manifest.shape,
+        bundle.manifest.signatures,
+        lambda: next(numbers),
+        tmp_path / "packed",
+    )
+    alone = compile_tiny(bundle)
+    for position, token in enumerate([40, 41, 42, 43, 44]):
+        found, expected = (g.run("decode", [token], position) for g in (graph, alone))
+        assert found is not None
+        assert expected is not None
+        np.testing.assert_array_equal(found, expected)
+    graph.close()
+    alone.close()
+
+
+def test_where_weights_would_be_packed_again_threads_stay_as_they_are(bundle: Bundle) -> None:
+    numbers = iter([1, 2, 2])
+    graph = LiteRtGraph(
+        bundle.model_path, bundle.manifest.shape, bundle.manifest.signatures, lambda: next(numbers)
+    )
+    compiled = graph._compiled
+    graph.run("decode", [40], 0)
+    assert graph._compiled is compiled
+    graph.close()

@@ -13,11 +13,18 @@ class Machine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch | None = None, processors: int = 2) -> None:
         self.now = self.own = self.others = 0.0
+        self.running: int | None = 2
         if monkeypatch is not None:
             monkeypatch.setattr(threads, "_processors", lambda: range(processors))
 
     def threads(self, most: int = 2) -> Threads:
-        return Threads(most, lambda: self.own + self.others, lambda: self.own, lambda: self.now)
+        return Threads(
+            most,
+            lambda: self.own + self.others,
+            lambda: self.running,
+            lambda: self.own,
+            lambda: self.now,
+        )
 
     def work(self, seconds: float, own: float = 0.0, others: float = 0.0) -> None:
         self.now += seconds
@@ -46,6 +53,17 @@ def test_a_core_that_others_use_gets_no_thread_until_it_is_free_again(
     assert found == [1, 1, 1, 1, 2, 2, 1]
 
 
+@pytest.mark.parametrize(("running", "threads"), [(1, 2), (2, 1), (None, 1)])
+def test_what_is_done_by_now_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch, running: int | None, threads: int
+) -> None:
+    machine = Machine(monkeypatch)
+    now = machine.threads()
+    machine.running = running
+    machine.work(1.0, others=1.0)
+    assert now() == threads
+
+
 def test_there_is_always_one(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch)
     now = machine.threads()
@@ -70,7 +88,7 @@ def test_between_samples_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_where_nothing_can_be_read_nothing_changes() -> None:
-    now = Threads(3, lambda: None, lambda: 0.0, iter(range(0, 1000, 10)).__next__)
+    now = Threads(3, lambda: None, lambda: 2, lambda: 0.0, iter(range(0, 1000, 10)).__next__)
     assert [now() for _ in range(5)] == [3] * 5
 
 
@@ -98,3 +116,5 @@ def test_the_kernel_tells_how_long_the_processors_of_this_process_worked() -> No
     found = threads._busy_seconds(threads._processors())
     assert found is None or found > 0
     assert threads._busy_seconds([1 << 20]) is None
+    running = threads._running()
+    assert running is None or running >= 1

@@ -15,7 +15,7 @@ from foreword.errors import EngineError
 class LiteRtGraph:
     """A bundle's model compiled for the CPU, with its cache; a `TokenGraph`.
 
-    `threads` is asked before every run; the model is compiled for each number it gives.
+    `threads` is asked before every run; for another number the model is compiled anew.
     `weight_cache` is where packed weights are kept, a file or IN_MEMORY; without, every signature
     packs its own copy. Raises EngineError when LiteRT refuses the model or its signatures are not
     those the manifest promises.
@@ -40,7 +40,7 @@ class LiteRtGraph:
         self._shape = shape
         self._threads = threads if callable(threads) else lambda: threads
         self._model: Model | None = None
-        self._compiled: dict[int, Compiled] = {}
+        self._compiled: tuple[int, Compiled] | None = None
         self._cache, self._cache_buffers = Cache(shape, 0), Buffers({})
         self._chunks: dict[str, _Chunk] = {}
         try:
@@ -103,7 +103,9 @@ class LiteRtGraph:
 
     def close(self) -> None:
         """Give the model's memory back; the graph cannot run afterwards."""
-        self._compiled.clear()
+        if self._compiled is not None:
+            self._compiled[1].close()
+            self._compiled = None
         for chunk in self._chunks.values():
             chunk.close()
         self._chunks = {}
@@ -130,14 +132,21 @@ class LiteRtGraph:
         self._cache, self._cache_buffers = cache, buffers
 
     def _compiled_now(self) -> Compiled:
-        """The model compiled for as many threads as there should be now."""
+        """The model compiled for as many threads as there should be now.
+
+        One at a time: each maps the packed weights for itself.
+        """
         assert self._model is not None
         threads = self._threads()
-        if threads not in self._compiled:
-            if self._compiled and not (self.weight_cache and self.weight_cache.is_file()):
-                return next(iter(self._compiled.values()))  # weights would be packed again
-            self._compiled[threads] = self._model.compiled(threads, self.weight_cache)
-        return self._compiled[threads]
+        if self._compiled is not None:
+            if self._compiled[0] == threads:
+                return self._compiled[1]
+            if self.weight_cache is None or not self.weight_cache.is_file():
+                return self._compiled[1]  # weights would be packed again
+            self._compiled[1].close()
+            self._compiled = None
+        self._compiled = threads, self._model.compiled(threads, self.weight_cache)
+        return self._compiled[1]
 
     def _no_memory(self) -> EngineError:
         return EngineError(

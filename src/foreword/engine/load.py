@@ -18,7 +18,7 @@ from foreword.bundle.store import Bundle, find_bundle, open_bundle
 from foreword.bundle.tokenizer import Tokenizer
 from foreword.engine.engine import Engine
 from foreword.engine.litert_graph import LiteRtGraph
-from foreword.engine.runtime import IN_MEMORY, RUNTIME_VERSION
+from foreword.engine.runtime import IN_MEMORY, RUNTIME_VERSION, load_runtime, trim_memory
 from foreword.engine.threads import Threads, default_threads
 from foreword.errors import EngineError, ForewordError, UsageError
 
@@ -53,21 +53,29 @@ def load(name_or_path: str | Path, threads: int | None = None) -> Engine:
             cache,
         )
 
-    # LiteRT lets go of the interpreter while it compiles.
-    with ThreadPoolExecutor(1, "tokenizer") as pool:
-        reading = pool.submit(Tokenizer.from_file, bundle.tokenizer_path)
-        graph = _with_weight_cache(bundle, compile_with)
-    try:
-        tokenizer = reading.result()
-        if tokenizer.vocabulary_size > manifest.shape.vocabulary:
-            raise EngineError(
-                f"the tokenizer has {tokenizer.vocabulary_size} tokens, the model "
-                f"{manifest.shape.vocabulary}: they do not belong together, convert the model again"
-            )
-    except ForewordError:
-        graph.close()
-        raise
+    load_runtime()
+    # LiteRT lets go of the interpreter, which reading a tokenizer does not: so it comes second.
+    with ThreadPoolExecutor(1, "compile") as pool:
+        compiling = pool.submit(_with_weight_cache, bundle, compile_with)
+        try:
+            tokenizer = _tokenizer(bundle)
+        except ForewordError:
+            with suppress(ForewordError):
+                compiling.result().close()
+            raise
+        graph = compiling.result()
+    trim_memory()  # what a thread that has ended leaves free is used by nobody
     return Engine(graph, tokenizer, manifest, (time.perf_counter() - started) * 1e3)
+
+
+def _tokenizer(bundle: Bundle) -> Tokenizer:
+    tokenizer, shape = Tokenizer.from_file(bundle.tokenizer_path), bundle.manifest.shape
+    if tokenizer.vocabulary_size > shape.vocabulary:
+        raise EngineError(
+            f"the tokenizer has {tokenizer.vocabulary_size} tokens, the model {shape.vocabulary}: "
+            "they do not belong together, convert the model again"
+        )
+    return tokenizer
 
 
 def check_threads(threads: int | None) -> None:

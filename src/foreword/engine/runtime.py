@@ -109,6 +109,11 @@ def _environment() -> ctypes.c_void_p:
     return _library().make("LiteRtCreateEnvironment", len(options), options)
 
 
+def load_runtime() -> None:
+    """Load LiteRT, which whatever needs it does by itself; raises EngineError where it is not."""
+    _environment()
+
+
 @dataclass(frozen=True)
 class Tensor:
     """Element type, by LiteRT's number, and dimensions."""
@@ -149,7 +154,7 @@ class Model:
         self._model = self._own("Model", model)
 
     def close(self) -> None:
-        """Give all memory back, that of what was compiled too."""
+        """Give all memory back; what was compiled is to be closed before."""
         while self._handles:
             self._library.destroy(*self._handles.pop())
 
@@ -187,7 +192,7 @@ class Model:
         )
         with _quiet_stderr():
             handle = make("LiteRtCreateCompiledModel", _environment(), self._model, options)
-        return Compiled(self._library, self._own("CompiledModel", handle))
+        return Compiled(self._library, handle)
 
     def _own(self, kind: str, handle: ctypes.c_void_p) -> ctypes.c_void_p:
         self._handles.append((f"LiteRtDestroy{kind}", handle))
@@ -217,6 +222,7 @@ class Buffers:
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._library = _library()
         self._arrays = arrays  # kept alive
+        self.shapes = {name: array.shape for name, array in arrays.items()}
         self.handles: dict[str, ctypes.c_void_p] = {}
         for name, array in arrays.items():
             type_ = _TensorType(_ELEMENT_TYPES[array.dtype.name], array.ndim)
@@ -228,10 +234,6 @@ class Buffers:
                 ctypes.c_size_t(array.nbytes),
                 None,
             )
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Return the shape of one of the arrays."""
-        return self._arrays[name].shape
 
     def close(self) -> None:
         """Give the buffers back; the arrays are their owner's."""
@@ -254,19 +256,21 @@ class Compiled:
 
     def __init__(self, library: _Library, handle: ctypes.c_void_p) -> None:
         self._library, self._handle = library, handle
-        self._shaped: dict[int, Buffers] = {}
+        self._shapes: dict[int, Mapping[str, tuple[int, ...]]] = {}
+
+    def close(self) -> None:
+        """Give its memory back."""
+        self._library.destroy("LiteRtDestroyCompiledModel", self._handle)
 
     def resize(self, signature: Signature, buffers: Buffers) -> None:
         """Give inputs of a signature the shapes of these buffers, if it has others."""
-        before = self._shaped.get(signature.index)
-        if before is buffers:
+        before = self._shapes.get(signature.index)
+        if before is buffers.shapes:
             return
-        self._shaped[signature.index] = buffers
+        self._shapes[signature.index] = buffers.shapes
         for i, (name, tensor) in enumerate(signature.inputs.items()):
-            if name not in buffers.handles:
-                continue
-            shape = buffers.shape(name)
-            if shape != (tensor.shape if before is None else before.shape(name)):
+            shape = buffers.shapes.get(name)
+            if shape is not None and shape != (tensor.shape if before is None else before[name]):
                 self._library.call(
                     "LiteRtCompiledModelResizeInputTensorNonStrict",
                     self._handle,
@@ -305,6 +309,12 @@ def _quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def trim_memory() -> None:
+    """Give memory that is free back to the system, where its allocator can (glibc)."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _c_string(text: str) -> tuple[ctypes.c_void_p, Any]:

@@ -29,19 +29,22 @@ class Threads:
     """Threads for the next run; `most` where others leave the processors alone.
 
     What others take is told by the kernel's counts of the processors this process may use, at most
-    every quarter of a second. Where they cannot be read it is `most`.
+    every quarter of a second, and by whether any of them wants to run now: one that is done by now
+    takes nothing. Where the counts cannot be read it is `most`.
     """
 
     def __init__(
         self,
         most: int,
         busy_seconds: Callable[[], float | None] | None = None,
+        running: Callable[[], int | None] | None = None,
         own_seconds: Callable[[], float] = time.process_time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         processors = _processors()
         self._most, self._now, self._processors = most, most, len(processors)
         self._busy_seconds = busy_seconds or (lambda: _busy_seconds(processors))
+        self._running = running or _running
         self._own_seconds, self._clock = own_seconds, clock
         self._since, self._before = clock(), self._others()
 
@@ -55,7 +58,8 @@ class Threads:
             taken = max(others - self._before, 0.0) / elapsed
             spare = self._processors - taken
             if spare + _TAKEN < self._now:
-                self._now = max(int(spare + _TAKEN), 1)
+                if self._running() != 1:
+                    self._now = max(int(spare + _TAKEN), 1)
             else:
                 self._now = max(self._now, min(int(spare + _FREE), self._most))
         self._since, self._before = self._clock(), others
@@ -92,4 +96,12 @@ def _busy_seconds(processors: Collection[int]) -> float | None:
         worked = sum(int(row[at]) for row in ticks for at in (0, 2, 5, 6, 7))
         return worked / os.sysconf("SC_CLK_TCK")
     except (OSError, KeyError, IndexError, ValueError):
+        return None
+
+
+def _running() -> int | None:
+    """Return how many threads run or want to, this one among them; None if that is not told."""
+    try:
+        return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[0])
+    except (OSError, IndexError, ValueError):
         return None

@@ -74,8 +74,11 @@ def few(asked: Mapping[str, list[Request]]) -> dict[str, list[Request]]:
     A runtime that waits for a busy core may take seconds for a token.
     """
     decode = decode_figure(asked)
-    steps = [{**request, "count": _BUSY_TOKENS} for request in asked[decode][:_BUSY_ROUNDS]]
-    return {decode: steps, **{name: asked[name][:1] * 2 for name in POLICIES}}
+    found = {name: asked[name][:1] * 2 for name in POLICIES}
+    steps: list[Request] = [
+        {**request, "count": _BUSY_TOKENS} for request in asked[decode][:_BUSY_ROUNDS]
+    ]
+    return {decode: steps, **found}
 
 
 def decode_figure(names: Mapping[str, object]) -> str:
