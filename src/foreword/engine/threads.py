@@ -6,6 +6,7 @@ take 15 ms for what one does in 9 (SmolLM2-135M, int8), so it is better to have 
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Collection
@@ -13,7 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 _MOST = 4  # decoding waits for memory: more threads than this only contend
-_SAMPLE_SECONDS = 0.25
+_LOOK_SECONDS = 0.02  # between two looks: reading the counts takes as long as a step's Python
+_ENOUGH_SECONDS = 0.2  # the counts are in hundredths of a second
+_PAUSE_SECONDS = 0.1
 # A core counts as taken above the first of these shares, and as free again below the second.
 _TAKEN, _FREE = 0.5, 0.25
 
@@ -28,42 +31,47 @@ def default_threads() -> int:
 class Threads:
     """Threads for the next run; `most` where others leave the processors alone.
 
-    What others take is told by the kernel's counts of the processors this process may use, at most
-    every quarter of a second, and by whether any of them wants to run now: one that is done by now
-    takes nothing. Where the counts cannot be read it is `most`.
+    What others take is told by the kernel's counts of the processors it may use, while runs
+    follow each other: what others did while this process had nothing to do says little. Where
+    the counts cannot be read it is `most`.
     """
 
     def __init__(
         self,
         most: int,
         busy_seconds: Callable[[], float | None] | None = None,
-        running: Callable[[], int | None] | None = None,
         own_seconds: Callable[[], float] = time.process_time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         processors = _processors()
         self._most, self._now, self._processors = most, most, len(processors)
         self._busy_seconds = busy_seconds or (lambda: _busy_seconds(processors))
-        self._running = running or _running
         self._own_seconds, self._clock = own_seconds, clock
-        self._since, self._before = clock(), self._others()
+        self._called = self._looked = -math.inf
+        self._before: float | None = None
+        self._watched = self._taken = 0.0
 
     def __call__(self) -> int:
         """Return the number for a run that begins now."""
-        elapsed = self._clock() - self._since
-        if elapsed < _SAMPLE_SECONDS or self._before is None:
+        now = self._clock()
+        paused, self._called = now - self._called >= _PAUSE_SECONDS, now
+        if now - self._looked < _LOOK_SECONDS:
             return self._now
-        others = self._others()
-        if others is not None:
-            taken = max(others - self._before, 0.0) / elapsed
-            spare = self._processors - taken
-            if spare + _TAKEN < self._now:
-                if self._running() != 1:
-                    self._now = max(int(spare + _TAKEN), 1)
-            else:
-                self._now = max(self._now, min(int(spare + _FREE), self._most))
-        self._since, self._before = self._clock(), others
+        others, before = self._others(), self._before
+        if not paused and others is not None and before is not None:
+            self._watched += now - self._looked
+            self._taken += others - before
+        self._looked, self._before = now, others
+        if self._watched >= _ENOUGH_SECONDS:
+            self._decide(self._processors - max(self._taken, 0.0) / self._watched)
+            self._watched = self._taken = 0.0
         return self._now
+
+    def _decide(self, spare: float) -> None:
+        if spare + _TAKEN < self._now:
+            self._now = max(int(spare + _TAKEN), 1)
+        else:
+            self._now = max(self._now, min(int(spare + _FREE), self._most))
 
     def _others(self) -> float | None:
         """Processor time that other processes have had."""
@@ -96,12 +104,4 @@ def _busy_seconds(processors: Collection[int]) -> float | None:
         worked = sum(int(row[at]) for row in ticks for at in (0, 2, 5, 6, 7))
         return worked / os.sysconf("SC_CLK_TCK")
     except (OSError, KeyError, IndexError, ValueError):
-        return None
-
-
-def _running() -> int | None:
-    """Return how many threads run or want to, this one among them; None if that is not told."""
-    try:
-        return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[0])
-    except (OSError, IndexError, ValueError):
         return None
