@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from command import SOURCES
 from foreword.bundle.store import Bundle, open_bundle
-from foreword.engine import litert_graph, runtime
+from foreword.engine import cache, litert_graph, runtime
 from foreword.engine.cache import aligned
 from foreword.engine.graph import widths_by_kind
 from foreword.engine.litert_graph import LiteRtGraph
@@ -236,3 +236,30 @@ def test_where_weights_would_be_packed_again_threads_stay_as_they_are(bundle: Bu
     graph.run("decode", [40], 0)
     assert graph._compiled is compiled
     graph.close()
+
+
+def test_every_signature_and_length_shares_the_packed_weights(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "STEP", 16)
+    threads = [1]
+    graph = LiteRtGraph(
+        bundle.model_path,
+        bundle.manifest.shape,
+        bundle.manifest.signatures,
+        lambda: threads[0],
+        tmp_path / "packed",
+    )
+    packed = (tmp_path / "packed").stat()
+    for slots in (16, 48, 16):
+        threads[0] = 3 - threads[0]
+        graph.make_room(0, slots)
+        for kind, widths in graph.widths.items():
+            for width in widths:
+                name = kind if kind == "decode" else f"{kind}_{width}"
+                graph.run(name, [40] * width, 0)
+    graph.close()
+    now = (tmp_path / "packed").stat()
+    assert (now.st_size, now.st_mtime_ns) == (packed.st_size, packed.st_mtime_ns)
+    # Packed once: about as large as the model, not as often as there are signatures.
+    assert packed.st_size < 2 * bundle.model_path.stat().st_size
