@@ -18,7 +18,7 @@ from command import SOURCES
 from foreword.bundle.store import Bundle, open_bundle
 from foreword.engine import cache, litert_graph, runtime
 from foreword.engine.cache import aligned
-from foreword.engine.graph import widths_by_kind
+from foreword.engine.graph import signature_name, widths_by_kind
 from foreword.engine.litert_graph import LiteRtGraph
 from foreword.engine.runtime import IN_MEMORY
 from foreword.errors import EngineError
@@ -256,8 +256,7 @@ def test_every_signature_and_length_shares_the_packed_weights(
         graph.make_room(0, slots)
         for kind, widths in graph.widths.items():
             for width in widths:
-                name = kind if kind == "decode" else f"{kind}_{width}"
-                graph.run(name, [40] * width, 0)
+                graph.run(signature_name(kind, width), [40] * width, 0)
     graph.close()
     now = (tmp_path / "packed").stat()
     assert (now.st_size, now.st_mtime_ns) == (packed.st_size, packed.st_mtime_ns)

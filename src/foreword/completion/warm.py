@@ -7,6 +7,7 @@ import threading
 from foreword.completion.completer import Completer
 from foreword.completion.suggestion import Policy
 from foreword.engine.engine import Cancel, Engine
+from foreword.engine.graph import signature_name
 
 
 def warm(completer: Completer, cancel: Cancel | None = None) -> None:
@@ -30,6 +31,6 @@ def warm(completer: Completer, cancel: Cancel | None = None) -> None:
             break
         if position + width > graph.context:
             position = 0
-        graph.run(kind if kind == "decode" else f"{kind}_{width}", [0] * width, position)
+        graph.run(signature_name(kind, width), [0] * width, position)
         position += width
     graph.clear()

@@ -46,6 +46,11 @@ class TokenGraph(Protocol):
         ...
 
 
+def signature_name(kind: str, width: int) -> str:
+    """Return the name of the signature of a kind for chunks of `width` tokens."""
+    return kind if kind == "decode" else f"{kind}_{width}"
+
+
 def widths_by_kind(signatures: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Chunk widths of each kind of signature, ascending: {"decode": (1,), "prefill": (8, …)}.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foreword.bundle.manifest import CACHE_DTYPES, Shape
 from foreword.engine.cache import Array, Cache, FloatArray, Rows, aligned, slots_for
-from foreword.engine.graph import widths_by_kind
+from foreword.engine.graph import signature_name, widths_by_kind
 from foreword.engine.runtime import Bound, Buffers, Compiled, Model, Signature, Tensor
 from foreword.errors import EngineError
 
@@ -201,7 +201,7 @@ def _chunks(
     chunks = {}
     for kind, of_kind in widths.items():
         for width in of_kind:
-            name = kind if kind == "decode" else f"{kind}_{width}"
+            name = signature_name(kind, width)
             if name not in found:
                 raise EngineError(f"signature {name} is missing")
             given, taken = _tensors(shape, width, logits=kind != "prefill")

@@ -16,6 +16,7 @@ from foreword.completion.words import parts_of, sentence_end
 from foreword.engine.engine import Cancel
 from foreword.engine.forward import StreamStats
 from foreword.engine.generation import Step
+from foreword.engine.prefix import Prefix
 from foreword.engine.sampling import SamplingParams
 from foreword.errors import UsageError
 
@@ -125,13 +126,7 @@ class LlamaCpp:
 
     def _reused(self, token_ids: Sequence[int]) -> int:
         """Return how many tokens of a prompt, but for its last, are in the cache."""
-        held = self._llama.input_ids[: self._llama.n_tokens].tolist()
-        reused = 0
-        for ours, theirs in zip(held, token_ids[:-1], strict=False):
-            if ours != theirs:
-                break
-            reused += 1
-        return reused
+        return Prefix(self._llama.input_ids[: self._llama.n_tokens].tolist()).reuse(token_ids)
 
     def _likeliest(self) -> int:
         logits = self._api.llama_get_logits_ith(self._llama.ctx, -1)
